@@ -1,0 +1,26 @@
+//! The nouns every room shares: prefixes, address families, AS numbers, identifiers, next hops, VRPs, time.
+//!
+//! Nothing here does I/O, reads a clock or knows a protocol message. Text forms follow the field's habits
+//! (RFC 5396 asplain, RFC 5952 IPv6).
+
+mod asn;
+mod family;
+mod nexthop;
+mod peer;
+mod prefix;
+mod time;
+mod vrp;
+
+pub use asn::{Asn, ParseAsnError};
+pub use family::{Family, FamilyMap, FamilySet};
+pub use nexthop::{GroupTarget, Hop, NextHop, NextHopGroup, Resolution};
+pub use peer::{BgpIdentifier, PeerId, Role, RouteSource};
+pub use prefix::{ParsePrefixError, Prefix, mask};
+pub use time::Timestamp;
+pub use vrp::Vrp;
+
+/// A kernel interface index (`ifindex`); never zero for a real interface.
+pub type IfIndex = u32;
+
+#[cfg(test)]
+mod tests;
