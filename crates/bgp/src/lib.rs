@@ -1,1 +1,5 @@
-//! stub
+//! The BGP protocol without I/O: messages, path attributes, sessions.
+
+pub mod attr;
+
+pub use attr::PathAttributes;
