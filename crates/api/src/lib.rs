@@ -1,1 +1,48 @@
-//! stub
+//! What the daemon and the command line say to each other: the JSON types of the HTTP API, and the one table of
+//! its endpoints from which the router, the OpenAPI document and the reference are made.
+//!
+//! Field names are snake_case and stable: fields are added, never renamed or removed. Words that also stand in the
+//! configuration (roles, sources) are spelled as there. Every field is always present, `null` where there is no
+//! value. Nothing here does I/O.
+
+mod config;
+mod endpoint;
+mod error;
+mod event;
+mod explain;
+mod fib;
+mod host_route;
+mod openapi;
+mod peer;
+mod route;
+mod schema;
+mod sentence;
+mod sources;
+mod status;
+
+pub use config::{ConfigDiagnostic, ConfigReport, ConfigRequest, ConfigView, Severity};
+pub use endpoint::{BodyKind, ENDPOINTS, Endpoint, Method, Operation};
+pub use error::{ApiError, ErrorBody, ErrorCode};
+pub use event::{Event, EventBody, HostRouteChange};
+pub use explain::{
+    AttributeChange, Check, DecisionStep, ExplainQuery, ExplainedPath, Explanation, ExportOutcome,
+    KernelOutcome, KernelState, Lost, PolicyStep, PolicyTrace,
+};
+pub use fib::{
+    FibError, FibPage, FibQuery, FibRoute, FibState, Hop, NextHopObject, NextHops, RouteKind, TrackedNextHop,
+};
+pub use host_route::{HostRoute, HostRouteInterface, HostRouteState, HostRoutes};
+pub use openapi::document as openapi_document;
+pub use peer::{
+    ActionDone, Capabilities, Direction, LastError, MaxPrefix, MessageCounts, Messages, PeerAction,
+    PeerDetail, PeerFamily, PeerKind, PeerState, PeerSummary, Timers,
+};
+pub use route::{
+    AggregatorView, Attributes, DEFAULT_LIMIT, MAX_LIMIT, Path, Rejection, Route, RoutesPage, RoutesQuery,
+    Selector, UnknownView, View,
+};
+pub use sources::{IrrStatus, RpkiServer, RpkiStatus};
+pub use status::{ConfigState, FibCounts, Gate, PeerCounts, PerFamily, RibCounts, Status};
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,230 @@
+//! The table of endpoints. The router, the OpenAPI document and the check of the reference are all made from it, so
+//! none can know an endpoint the others do not.
+
+use schemars::{JsonSchema, Schema, SchemaGenerator};
+
+use crate::{
+    ActionDone, ConfigReport, ConfigRequest, ConfigView, Event, ExplainQuery, Explanation, FibPage, FibQuery,
+    HostRoutes, IrrStatus, NextHops, PeerDetail, PeerSummary, RoutesPage, RoutesQuery, RpkiStatus, Status,
+};
+
+/// HTTP methods in use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Method {
+    /// Reads.
+    Get,
+    /// Acts.
+    Post,
+}
+
+impl Method {
+    /// As in a request line.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Method::Get => "GET",
+            Method::Post => "POST",
+        }
+    }
+}
+
+/// What an endpoint does. The server matches on it without a wildcard: an endpoint without a handler does not compile.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[expect(missing_docs, reason = "each is described by its summary in the table")]
+pub enum Operation {
+    GetStatus,
+    ListPeers,
+    GetPeer,
+    PeerAction,
+    ListRoutes,
+    Explain,
+    ListFib,
+    ListNextHops,
+    ListHostRoutes,
+    GetRpki,
+    GetIrr,
+    GetConfig,
+    CheckConfig,
+    ApplyConfig,
+    Events,
+    Metrics,
+    Healthz,
+    Readyz,
+    OpenApi,
+}
+
+impl Operation {
+    /// The `operationId` of the OpenAPI document.
+    #[must_use]
+    pub fn id(self) -> String {
+        let name = format!("{self:?}");
+        let mut chars = name.chars();
+        chars.next().map(|first| first.to_ascii_lowercase()).into_iter().chain(chars).collect()
+    }
+}
+
+/// Adds a type's schema to a generator.
+pub(crate) type SchemaOf = fn(&mut SchemaGenerator) -> Schema;
+
+fn of<T: JsonSchema>(generator: &mut SchemaGenerator) -> Schema {
+    generator.subschema_for::<T>()
+}
+
+/// What a successful answer looks like.
+#[derive(Clone, Copy, Debug)]
+pub enum BodyKind {
+    /// `application/json` of this schema.
+    Json(SchemaOf),
+    /// `text/plain` for people and scrapers.
+    Text,
+    /// `text/event-stream`; the data of each event has this schema.
+    Events(SchemaOf),
+}
+
+/// One endpoint.
+#[derive(Clone, Copy, Debug)]
+pub struct Endpoint {
+    /// What it does.
+    pub operation: Operation,
+    /// Its method.
+    pub method: Method,
+    /// Its path; `{name}` stands for a parameter.
+    pub path: &'static str,
+    /// One sentence.
+    pub summary: &'static str,
+    /// Schema of the query, if it takes one.
+    pub query: Option<SchemaOf>,
+    /// Schema of the request's body, if it takes one; always optional.
+    pub request: Option<SchemaOf>,
+    /// The answer.
+    pub response: BodyKind,
+    /// Whether it changes something: then only root and the daemon's user may call it, on the Unix socket alone.
+    pub changing: bool,
+}
+
+const fn get(
+    operation: Operation,
+    path: &'static str,
+    summary: &'static str,
+    response: BodyKind,
+) -> Endpoint {
+    Endpoint {
+        operation,
+        method: Method::Get,
+        path,
+        summary,
+        query: None,
+        request: None,
+        response,
+        changing: false,
+    }
+}
+
+const fn post(
+    operation: Operation,
+    path: &'static str,
+    summary: &'static str,
+    response: BodyKind,
+) -> Endpoint {
+    Endpoint { method: Method::Post, changing: true, ..get(operation, path, summary, response) }
+}
+
+impl Endpoint {
+    const fn query(self, schema: SchemaOf) -> Endpoint {
+        Endpoint { query: Some(schema), ..self }
+    }
+
+    const fn request(self, schema: SchemaOf) -> Endpoint {
+        Endpoint { request: Some(schema), ..self }
+    }
+
+    /// The names of the path's parameters, in order.
+    pub fn parameters(&self) -> impl Iterator<Item = &'static str> {
+        self.path.split('/').filter_map(|part| part.strip_prefix('{')?.strip_suffix('}'))
+    }
+}
+
+use BodyKind::{Events, Json, Text};
+
+/// Every endpoint, in the order of the reference.
+pub static ENDPOINTS: &[Endpoint] = &[
+    get(Operation::GetStatus, "/v1/status", "The daemon at a glance.", Json(of::<Status>)),
+    get(Operation::ListPeers, "/v1/peers", "Every BGP peer, by name.", Json(of::<Vec<PeerSummary>>)),
+    get(Operation::GetPeer, "/v1/peers/{name}", "One BGP peer in full.", Json(of::<PeerDetail>)),
+    post(
+        Operation::PeerAction,
+        "/v1/peers/{name}/{action}",
+        "Does something to a peer: up, down, restart, refresh-in, refresh-out.",
+        Json(of::<ActionDone>),
+    ),
+    get(
+        Operation::ListRoutes,
+        "/v1/routes",
+        "Prefixes with their paths, in pages; empty where nothing matches.",
+        Json(of::<RoutesPage>),
+    )
+    .query(of::<RoutesQuery>),
+    get(
+        Operation::Explain,
+        "/v1/explain",
+        "Why a prefix is routed as it is: received, checks, policy, decision, kernel, export.",
+        Json(of::<Explanation>),
+    )
+    .query(of::<ExplainQuery>),
+    get(
+        Operation::ListFib,
+        "/v1/fib",
+        "Our routes in the kernel, with their state, in pages.",
+        Json(of::<FibPage>),
+    )
+    .query(of::<FibQuery>),
+    get(
+        Operation::ListNextHops,
+        "/v1/nexthops",
+        "Next-hop objects in the kernel, and the next hops of BGP paths.",
+        Json(of::<NextHops>),
+    ),
+    get(
+        Operation::ListHostRoutes,
+        "/v1/host-routes",
+        "Addresses of virtual machines, and the interfaces they are learned on.",
+        Json(of::<HostRoutes>),
+    ),
+    get(Operation::GetRpki, "/v1/rpki", "Relying-party caches and their data.", Json(of::<RpkiStatus>)),
+    get(Operation::GetIrr, "/v1/irr", "Routing registries and their data.", Json(of::<IrrStatus>)),
+    get(
+        Operation::GetConfig,
+        "/v1/config",
+        "The configuration in force, groups merged, defaults filled in, secrets hidden.",
+        Json(of::<ConfigView>),
+    ),
+    post(
+        Operation::CheckConfig,
+        "/v1/config/check",
+        "Checks a configuration file and changes nothing; the answer is 200 also where it has errors.",
+        Json(of::<ConfigReport>),
+    )
+    .request(of::<ConfigRequest>),
+    post(
+        Operation::ApplyConfig,
+        "/v1/config/apply",
+        "Reads the configuration again and puts it in force; 422 and no change where it has errors.",
+        Json(of::<ConfigReport>),
+    )
+    .request(of::<ConfigRequest>),
+    get(
+        Operation::Events,
+        "/v1/events",
+        "What happens, as server-sent events, from now on.",
+        Events(of::<Event>),
+    ),
+    get(Operation::Metrics, "/metrics", "Metrics in the Prometheus text format.", Text),
+    get(Operation::Healthz, "/healthz", "200 as long as the daemon answers.", Text),
+    get(Operation::Readyz, "/readyz", "200 when every gate is open, else 503 with those that are not.", Text),
+    get(
+        Operation::OpenApi,
+        "/openapi.json",
+        "This interface as an OpenAPI 3.1 document.",
+        Json(of::<serde_json::Value>),
+    ),
+];

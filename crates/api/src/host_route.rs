@@ -1,0 +1,73 @@
+//! `GET /v1/host-routes`: addresses of virtual machines on this host's interfaces.
+
+use std::net::IpAddr;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// Interfaces of `[host-routes.*]` and the addresses seen on them.
+#[derive(Clone, Debug, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
+pub struct HostRoutes {
+    /// Each interface of the configuration.
+    pub interfaces: Vec<HostRouteInterface>,
+    /// Each address, by interface and address.
+    pub routes: Vec<HostRoute>,
+}
+
+/// One interface of `[host-routes.*]`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct HostRouteInterface {
+    /// Its name.
+    pub name: String,
+    /// Whether it exists now; if not it is waited for.
+    pub present: bool,
+    /// Ports that are watched.
+    pub ports: u64,
+    /// Addresses that are announced.
+    pub active: u64,
+    /// Claims that were not believed since the start: wrong port or MAC, outside the prefixes, over a limit.
+    pub refused: u64,
+    /// `open`, `pinned` or `provisioned`.
+    pub guard: String,
+}
+
+/// Where a claim to an address stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum HostRouteState {
+    /// Seen, not announced yet.
+    Candidate,
+    /// Announced.
+    Active,
+    /// Announced, and being probed.
+    Verify,
+    /// Being withdrawn.
+    Gone,
+}
+
+/// An address of a virtual machine.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct HostRoute {
+    /// The interface of the configuration.
+    pub interface: String,
+    /// The address.
+    pub address: IpAddr,
+    /// The MAC address, like `52:02:45:76:d2:35`.
+    pub mac: String,
+    /// The port it is behind: a tap or veth, or the interface itself.
+    pub port: String,
+    /// The VM's name, where it is declared.
+    pub vm: Option<String>,
+    /// Where its claim stands.
+    pub state: HostRouteState,
+    /// Whether it is announced by BGP.
+    pub announced: bool,
+    /// Seconds since it came to this port.
+    pub age_s: u64,
+    /// What was last heard of it, like `arp-request`, `neighbor-advertisement`.
+    pub evidence: Option<String>,
+    /// Seconds since then.
+    pub evidence_age_s: Option<u64>,
+    /// Probes without an answer.
+    pub probes: u32,
+}
