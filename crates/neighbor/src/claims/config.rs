@@ -1,0 +1,177 @@
+//! What the operator says of one domain: an interface, and the addresses its VMs may have.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::time::Duration;
+
+use siskin_net::{Family, Prefix};
+
+use crate::Mac;
+
+/// Who may have an address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Guard {
+    /// The last to speak has it. For labs: a VM can take another's address.
+    Open,
+    /// First come: bound to port and MAC address until the port goes, the owner was silent for
+    /// [`Timers::forget`], or an operator removes it. The same MAC address on another port may take over if the owner
+    /// does not answer.
+    #[default]
+    Pinned,
+    /// As pinned, and for declared addresses alone.
+    Provisioned,
+}
+
+/// A declared VM. Its addresses are accepted from its MAC address alone, whatever the guard; they stay announced
+/// while its port is there, even when it answers no probe.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Vm {
+    /// Its name, for people.
+    pub name: String,
+    /// Its MAC address.
+    pub mac: Mac,
+    /// Its addresses; those outside the domain's prefixes are never announced.
+    pub addresses: Vec<IpAddr>,
+}
+
+/// The gateway's addresses as VMs know them: the source of probes, and never claimed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct Gateway {
+    /// Such as 169.254.0.1. Without it IPv4 addresses are not probed: they stay until their port goes.
+    pub ipv4: Option<Ipv4Addr>,
+    /// Such as fe80::1. Without it IPv6 addresses are not probed.
+    pub ipv6: Option<Ipv6Addr>,
+}
+
+impl Gateway {
+    /// Whether addresses of `family` can be probed.
+    #[must_use]
+    pub const fn speaks(&self, family: Family) -> bool {
+        match family {
+            Family::Ipv4 => self.ipv4.is_some(),
+            Family::Ipv6 => self.ipv6.is_some(),
+        }
+    }
+
+    /// Whether `address` is the gateway's.
+    #[must_use]
+    pub fn is(&self, address: IpAddr) -> bool {
+        match address {
+            IpAddr::V4(a) => self.ipv4 == Some(a),
+            IpAddr::V6(a) => self.ipv6 == Some(a),
+        }
+    }
+}
+
+/// How long things take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Timers {
+    /// Silence after which an owner is probed; spread by up to an eighth to either side. Default 15 s.
+    pub probe_interval: Duration,
+    /// Probes without an answer after which an owner is gone. Default 3.
+    pub probe_count: u8,
+    /// Time between these probes. Default 1 s.
+    pub probe_gap: Duration,
+    /// Time between the probes that challenge an owner whose address is claimed elsewhere; as many as
+    /// `probe_count`. Default 100 ms.
+    pub challenge_gap: Duration,
+    /// How long an address under duplicate address detection is left alone. Default 1.2 s.
+    pub candidate_wait: Duration,
+    /// How long it may then take to answer probes. Default 2 s.
+    pub candidate_timeout: Duration,
+    /// How long a port may be without carrier before its VM counts as gone. Default 1 s.
+    pub carrier_delay: Duration,
+    /// How long entries of a previous run may go unproven. Default 60 s.
+    pub adopt_sweep: Duration,
+    /// How long an address whose owner fell silent stays bound to it. Default 10 min.
+    pub forget: Duration,
+}
+
+impl Default for Timers {
+    fn default() -> Timers {
+        Timers {
+            probe_interval: Duration::from_secs(15),
+            probe_count: 3,
+            probe_gap: Duration::from_secs(1),
+            challenge_gap: Duration::from_millis(100),
+            candidate_wait: Duration::from_millis(1200),
+            candidate_timeout: Duration::from_secs(2),
+            carrier_delay: Duration::from_secs(1),
+            adopt_sweep: Duration::from_secs(60),
+            forget: Duration::from_secs(600),
+        }
+    }
+}
+
+/// How much there may be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Addresses bound to one port. Default 16.
+    pub per_port: usize,
+    /// Of these, addresses still under duplicate address detection. Default 8.
+    pub candidates_per_port: usize,
+    /// Frames read from one port: so many a second once `burst` is used up. Default 50.
+    pub frames_per_second: u32,
+    /// Frames read from one port at once. Default 100.
+    pub burst: u32,
+}
+
+impl Default for Limits {
+    fn default() -> Limits {
+        Limits { per_port: 16, candidates_per_port: 8, frames_per_second: 50, burst: 100 }
+    }
+}
+
+/// Addresses in all domains together.
+pub const MAX_CLAIMS: usize = 65_536;
+
+/// One `[host-routes.INTERFACE]`.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct DomainConfig {
+    /// Nothing outside these is ever learned.
+    pub prefixes: Vec<Prefix>,
+    /// The gateway the VMs use.
+    pub gateway: Gateway,
+    /// Who may have an address.
+    pub guard: Guard,
+    /// Declared VMs.
+    pub vms: Vec<Vm>,
+    /// Times.
+    pub timers: Timers,
+    /// Limits.
+    pub limits: Limits,
+}
+
+impl DomainConfig {
+    /// The declared VM that owns `address`.
+    #[must_use]
+    pub fn vm_of(&self, address: IpAddr) -> Option<&Vm> {
+        self.vms.iter().find(|vm| vm.addresses.contains(&address))
+    }
+
+    /// Whether a VM may ever have `address`: inside the prefixes, a host's address, and not the gateway's.
+    #[must_use]
+    pub fn permits(&self, address: IpAddr) -> bool {
+        is_host_address(address)
+            && !self.gateway.is(address)
+            && self.prefixes.iter().any(|prefix| prefix.contains(address))
+    }
+}
+
+/// Whether an address could be a VM's in any domain: not unspecified, loopback, link-local, multicast or broadcast,
+/// nor an IPv4 address in IPv6 clothes.
+#[must_use]
+pub fn is_host_address(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(a) => {
+            let [first, ..] = a.octets();
+            first != 0 && !a.is_loopback() && !a.is_link_local() && first < 224
+        }
+        IpAddr::V6(a) => {
+            !a.is_unspecified()
+                && !a.is_loopback()
+                && !a.is_multicast()
+                && !a.is_unicast_link_local()
+                && a.to_ipv4_mapped().is_none()
+        }
+    }
+}

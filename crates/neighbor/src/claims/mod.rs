@@ -1,0 +1,355 @@
+//! The machine of claims: who owns which address, key (domain, address).
+//!
+//! Evidence, port and interface events, timers and the operator's word go in; [`Output`]s come out in the order they
+//! must be done in. Time is an argument and [`Claims::next_deadline`] says when [`Claims::expire`] wants to be called.
+//! [`machine`] holds the states and their table, this file who may cause which event (the guard), `table` the storage
+//! and its indexes, `ports` the comings and goings of ports and interfaces.
+//!
+//! Never, whatever is sent: an address outside the domain's prefixes, two owners of one address, more than the limits.
+
+mod config;
+mod domain;
+pub mod machine;
+mod output;
+mod port;
+mod ports;
+mod rate;
+mod seek;
+mod table;
+mod view;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use siskin_net::{IfIndex, Timestamp};
+use smallvec::SmallVec;
+
+pub use crate::frame::EvidenceKind;
+use crate::frame::{FrameError, Sighting};
+use crate::mac::Mac;
+pub use config::{DomainConfig, Gateway, Guard, Limits, MAX_CLAIMS, Timers, Vm, is_host_address};
+use domain::Domain;
+pub use domain::{DomainId, DomainLink};
+pub use machine::StateName;
+use machine::{Binding, Event, State};
+pub use output::{Action, Notice, NoticeKind, Output, Refusal};
+use port::Port;
+pub use port::PortCounters;
+use table::{Claim, Key, Timer};
+pub use view::{ClaimView, PortView};
+
+/// Moves of one address under the open guard: five at once, then one in this time (RFC 7432 section 15.1 has the
+/// same measure).
+const MOVE_INTERVAL: Duration = Duration::from_secs(36);
+const MOVE_BURST: u32 = 5;
+
+/// Repairs of one address at once, and then one in this time: whoever fights us must not make us busy.
+const MEND_INTERVAL: Duration = Duration::from_secs(1);
+const MEND_BURST: u32 = 5;
+
+/// All claims of all domains.
+#[derive(Debug, Default)]
+pub struct Claims {
+    domains: BTreeMap<DomainId, Domain>,
+    names: BTreeMap<Arc<str>, DomainId>,
+    next_domain: u32,
+    ports: BTreeMap<IfIndex, Port>,
+    claims: BTreeMap<Key, Claim>,
+    by_mac: BTreeMap<(DomainId, Mac), SmallVec<[IpAddr; 2]>>,
+    deadlines: BTreeSet<(Timestamp, Timer)>,
+    own: BTreeSet<IpAddr>,
+    outputs: Vec<Output>,
+}
+
+impl Claims {
+    /// No domain, no port, no claim.
+    #[must_use]
+    pub fn new() -> Claims {
+        Claims::default()
+    }
+
+    /// Replaces the configuration. Claims that the new one still allows stay, all others are dropped; domains that
+    /// are not named any more go with their ports.
+    pub fn configure(&mut self, domains: Vec<(String, DomainConfig)>, now: Timestamp) {
+        let keep: BTreeSet<&str> = domains.iter().map(|(name, _)| name.as_str()).collect();
+        let gone: Vec<DomainId> =
+            self.names.iter().filter(|(name, _)| !keep.contains(&***name)).map(|(_, id)| *id).collect();
+        for id in gone {
+            self.set_link(id, None, now);
+            if let Some(domain) = self.domains.remove(&id) {
+                self.names.remove(&domain.name);
+            }
+        }
+        for (name, config) in domains {
+            match self.names.get(name.as_str()).and_then(|id| self.domains.get_mut(id)) {
+                Some(domain) => domain.set_config(config),
+                None => {
+                    let (id, name) = (DomainId(self.next_domain), Arc::<str>::from(name));
+                    self.next_domain = self.next_domain.saturating_add(1);
+                    self.names.insert(name.clone(), id);
+                    self.domains.insert(id, Domain::new(name, config));
+                }
+            }
+        }
+        self.recheck(now);
+    }
+
+    /// Says which addresses are the router's own: no VM may have them.
+    pub fn set_own_addresses(&mut self, own: impl IntoIterator<Item = IpAddr>, now: Timestamp) {
+        self.own = own.into_iter().collect();
+        self.recheck(now);
+    }
+
+    /// Drops what configuration and own addresses do not allow any more.
+    fn recheck(&mut self, now: Timestamp) {
+        let refused: Vec<Key> = self
+            .claims
+            .iter()
+            .filter(|((id, address), claim)| {
+                let domain = self.domains.get(id);
+                self.own.contains(address)
+                    || domain.is_none_or(|d| d.permits(*address, claim.owner.mac).is_err())
+            })
+            .map(|(key, _)| *key)
+            .collect();
+        for key in refused {
+            self.settle(key, None, now);
+        }
+        let mut surplus = Vec::new();
+        for port in self.ports.values() {
+            let limit = self.domains.get(&port.domain).map_or(0, |d| d.config.limits.per_port);
+            surplus.extend(port.addresses.iter().skip(limit).map(|address| (port.domain, *address)));
+        }
+        for key in surplus {
+            self.settle(key, None, now);
+        }
+    }
+
+    /// The domain of an interface's name.
+    #[must_use]
+    pub fn domain(&self, name: &str) -> Option<DomainId> {
+        self.names.get(name).copied()
+    }
+
+    /// Whether another frame of `port` may be read now; each costs a token.
+    pub fn admit_frame(&mut self, port: IfIndex, now: Timestamp) -> bool {
+        let Some(port) = self.ports.get_mut(&port) else { return false };
+        let Some(limits) = self.domains.get(&port.domain).map(|d| d.config.limits) else { return false };
+        let interval = Duration::from_secs(1) / limits.frames_per_second.max(1);
+        let admitted = port.frames.take(now, interval, limits.burst);
+        let counter = if admitted { &mut port.counters.frames } else { &mut port.counters.throttled };
+        *counter += 1;
+        admitted
+    }
+
+    /// Takes in what a frame read on `port` says, or why it says nothing.
+    pub fn sighted(&mut self, port: IfIndex, sighting: Result<Sighting, FrameError>, now: Timestamp) {
+        let judged = match sighting {
+            Ok(sighting) => self.judge(port, &sighting, now),
+            Err(FrameError::Unrelated) => Ok(Judged::Unrelated),
+            Err(FrameError::Truncated | FrameError::Malformed(_)) => Err(Refusal::Malformed),
+        };
+        let Some(at) = self.ports.get_mut(&port) else { return };
+        match judged {
+            Ok(Judged::Accepted) => at.counters.accepted += 1,
+            Ok(Judged::Unrelated) => at.counters.unrelated += 1,
+            Err(reason) => {
+                if let Some(untold) = at.refuse(reason, now) {
+                    let (mac, address) = sighting.map_or((Mac::ZERO, None), |s| (s.mac, s.address));
+                    let kind = NoticeKind::Refused(reason, untold);
+                    self.notice(self.ports.get(&port).map(|p| p.domain), Some(port), mac, address, kind);
+                }
+            }
+        }
+    }
+
+    /// Counts a Router Advertisement: no VM should send one.
+    pub fn router_advertisement(&mut self, port: IfIndex) {
+        if let Some(port) = self.ports.get_mut(&port) {
+            port.counters.router_advertisements += 1;
+        }
+    }
+
+    fn judge(&mut self, port: IfIndex, sighting: &Sighting, now: Timestamp) -> Result<Judged, Refusal> {
+        let Some(id) = self.ports.get(&port).map(|p| p.domain) else { return Ok(Judged::Unrelated) };
+        let Some(domain) = self.domains.get(&id) else { return Ok(Judged::Unrelated) };
+        let link = domain.link_up().ok_or(Refusal::InterfaceDown)?;
+        if sighting.vlan.is_some() {
+            return Err(Refusal::Tagged);
+        }
+        if sighting.mac == link.mac {
+            return Err(Refusal::OurMac);
+        }
+        self.heard(port, now);
+        let Some(address) = sighting.address else { return self.reverse(id, port, sighting, now) };
+        if is_link_local(address) && !self.domains.get(&id).is_some_and(|d| d.config.gateway.is(address)) {
+            return Ok(Judged::Unrelated);
+        }
+        self.claimed((id, address), Binding { port: Some(port), mac: sighting.mac }, sighting.kind, now)?;
+        Ok(Judged::Accepted)
+    }
+
+    /// RARP names a MAC address alone: all addresses declared for it or bound to it are there.
+    fn reverse(
+        &mut self,
+        id: DomainId,
+        port: IfIndex,
+        seen: &Sighting,
+        now: Timestamp,
+    ) -> Result<Judged, Refusal> {
+        let bound = self.by_mac.get(&(id, seen.mac)).into_iter().flatten().copied();
+        let declared = self.domains.get(&id).into_iter().flat_map(|d| d.declared_of(seen.mac));
+        let addresses: BTreeSet<IpAddr> = bound.chain(declared).collect();
+        let mut judged = Ok(Judged::Unrelated);
+        for address in addresses {
+            let key = (id, address);
+            if !matches!(self.claims.get(&key).map(|c| c.state), Some(State::Candidate { .. })) {
+                let here = Binding { port: Some(port), mac: seen.mac };
+                judged = self.claimed(key, here, seen.kind, now).map(|()| Judged::Accepted);
+            }
+        }
+        judged
+    }
+
+    /// The guard: what a claim to `key` by `here` means, and doing it.
+    fn claimed(
+        &mut self,
+        key: Key,
+        here: Binding,
+        kind: EvidenceKind,
+        now: Timestamp,
+    ) -> Result<(), Refusal> {
+        let domain = self.domains.get(&key.0).ok_or(Refusal::InterfaceDown)?;
+        if self.own.contains(&key.1) {
+            return Err(Refusal::Forbidden);
+        }
+        domain.permits(key.1, here.mac)?;
+        let open = domain.config.guard == Guard::Open;
+        let Some(claim) = self.claims.get_mut(&key) else { return self.begin(key, here, kind, now) };
+        let same_mac = claim.owner.mac == here.mac;
+        let same_port = claim.owner.port.is_none_or(|port| Some(port) == here.port);
+        let refusal = if same_port { Refusal::WrongMac } else { Refusal::WrongPort };
+        let event = if same_mac && same_port {
+            if kind.is_tentative() { Event::OwnerTentative(here) } else { Event::Owner(here) }
+        } else if kind.is_tentative() {
+            return Err(refusal);
+        } else if matches!(claim.state, State::Candidate { .. }) {
+            Event::Takeover(here)
+        } else if open {
+            if !claim.move_budget.take(now, MOVE_INTERVAL, MOVE_BURST) {
+                return Err(Refusal::Damped);
+            }
+            Event::Takeover(here)
+        } else if same_mac {
+            Event::Rival(here)
+        } else {
+            return Err(refusal);
+        };
+        self.advance(key, event, Some(kind), now)
+    }
+
+    /// Takes in an entry that a previous run left in the kernel. Returns whether it is wanted: of one that is not,
+    /// the removal is among the outputs.
+    pub fn adopt(&mut self, interface: IfIndex, address: IpAddr, mac: Mac, now: Timestamp) -> bool {
+        let home = self.domains.iter().find(|(_, d)| d.link.is_some_and(|l| l.index == interface));
+        let wanted = home.filter(|(_, domain)| {
+            mac.is_station()
+                && domain.permits(address, mac).is_ok()
+                && !self.own.contains(&address)
+                && self.claims.len() < MAX_CLAIMS
+        });
+        let Some((&id, domain)) = wanted else {
+            self.outputs.push(Output::Action(Action::Remove { interface, address }));
+            return false;
+        };
+        let key = (id, address);
+        if !self.claims.contains_key(&key) {
+            let live = domain.live_ports > 0 && domain.link_up().is_some();
+            // Within two seconds all are probed, not all at once.
+            let first_look = Duration::from_millis(8) * u32::from(domain::scatter(address));
+            self.insert_adopted(key, machine::adopt(mac, live, first_look), interface, now);
+        }
+        true
+    }
+
+    /// Drops the claim to `address`, on the operator's word; `false`: there was none.
+    pub fn remove(&mut self, domain: &str, address: IpAddr, now: Timestamp) -> bool {
+        let Some(id) = self.domain(domain) else { return false };
+        let known = self.claims.contains_key(&(id, address));
+        self.settle((id, address), None, now);
+        known
+    }
+
+    /// Somebody removed or changed our route or neighbour entry for `address`: if it is still wanted, it is
+    /// installed again.
+    pub fn kernel_mismatch(&mut self, interface: IfIndex, address: IpAddr, now: Timestamp) {
+        let home = self.domains.iter().find(|(_, d)| d.link.is_some_and(|l| l.index == interface));
+        let Some(id) = home.map(|(id, _)| *id) else { return };
+        let Some(claim) = self.claims.get_mut(&(id, address)) else { return };
+        if claim.state.in_kernel() && claim.mend_budget.take(now, MEND_INTERVAL, MEND_BURST) {
+            let owner = claim.owner;
+            self.outputs.push(Output::Action(Action::Install { interface, address, mac: owner.mac }));
+            self.notice(Some(id), owner.port, owner.mac, Some(address), NoticeKind::Mended);
+        }
+    }
+
+    /// When [`Claims::expire`] has something to do.
+    #[must_use]
+    pub fn next_deadline(&self) -> Option<Timestamp> {
+        self.deadlines.first().map(|(at, _)| *at)
+    }
+
+    /// Does what is due.
+    pub fn expire(&mut self, now: Timestamp) {
+        let due: Vec<(Timestamp, Timer)> =
+            self.deadlines.iter().take_while(|(at, _)| *at <= now).copied().collect();
+        for timer in due {
+            // An earlier one of these may have moved this one.
+            if self.deadlines.remove(&timer) {
+                match timer.1 {
+                    Timer::Claim(key) => self.claim_due(key, now),
+                    Timer::Carrier(port) => self.carrier_due(port, now),
+                    Timer::Greeting(port) => self.greeting_due(port, now),
+                    Timer::Seek(domain) => self.seek_due(domain, now),
+                }
+            }
+        }
+    }
+
+    /// What is to be done since the last call, in order.
+    pub fn take_outputs(&mut self) -> Vec<Output> {
+        std::mem::take(&mut self.outputs)
+    }
+
+    fn notice(
+        &mut self,
+        id: Option<DomainId>,
+        port: Option<IfIndex>,
+        mac: Mac,
+        address: Option<IpAddr>,
+        kind: NoticeKind,
+    ) {
+        if let Some(domain) = id.and_then(|id| self.domains.get(&id)) {
+            let notice = Notice { domain: domain.name.clone(), port, mac, address, kind };
+            self.outputs.push(Output::Action(Action::Notice(notice)));
+        }
+    }
+}
+
+/// What became of a sighting that was not refused.
+enum Judged {
+    Accepted,
+    Unrelated,
+}
+
+fn is_link_local(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(a) => a.is_link_local(),
+        IpAddr::V6(a) => a.is_unicast_link_local(),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,192 @@
+//! Ports and interfaces that come, go, and lose their carrier; the gateway's announcements to them.
+
+use std::sync::Arc;
+
+use siskin_net::{IfIndex, Timestamp};
+
+use super::Claims;
+use super::domain::{DomainId, DomainLink};
+use super::machine::{Event, State};
+use super::output::Output;
+use super::port::{GREETING_GAPS, Greeting, Port};
+use super::table::{Key, Timer};
+
+impl Claims {
+    /// The interface of a domain came, changed or (`None`) went. An interface with another index is another one: its
+    /// predecessor's ports and claims go first.
+    pub fn set_link(&mut self, id: DomainId, link: Option<DomainLink>, now: Timestamp) {
+        let Some(was) = self.domains.get(&id).map(|d| d.link) else { return };
+        if was.is_some() && was.map(|l| l.index) != link.map(|l| l.index) {
+            for port in self.ports_of(id) {
+                self.port_gone(port, now);
+            }
+            for key in self.keys_of(id) {
+                self.settle(key, None, now);
+            }
+        }
+        if let Some(domain) = self.domains.get_mut(&id) {
+            domain.link = link;
+        }
+        let was_up = was.is_some_and(|l| l.up);
+        let is_up = link.is_some_and(|l| l.up);
+        if was_up && !is_up {
+            self.link_lost(id, now);
+        } else if !was_up && is_up {
+            for key in self.keys_of(id) {
+                self.port_back(key, now);
+            }
+        }
+        let mac = |link: Option<DomainLink>| link.map(|l| l.mac);
+        if is_up && was.is_some() && mac(was) != mac(link) {
+            for port in self.ports_of(id) {
+                self.greet(port, now);
+            }
+        }
+    }
+
+    /// An interface that is down has lost its routes and neighbour entries in the kernel, all of them.
+    fn link_lost(&mut self, id: DomainId, now: Timestamp) {
+        for key in self.keys_of(id) {
+            self.port_event(key, Event::PortLost, now);
+            match self.claims.get(&key).map(|c| c.state) {
+                Some(State::Unverified { .. }) => self.settle(key, None, now),
+                // The rival of a contested claim is behind the same interface.
+                Some(state) if state.in_kernel() => self.port_event(key, Event::PortLost, now),
+                _ => {}
+            }
+        }
+    }
+
+    fn port_back(&mut self, key: Key, now: Timestamp) {
+        let live = self.domains.get(&key.0).is_some_and(|d| d.live_ports > 0 && d.link_up().is_some());
+        let port = self.claims.get(&key).and_then(|c| c.owner.port);
+        let owner_up = port.is_none_or(|p| self.ports.get(&p).is_some_and(|p| p.up));
+        if live && owner_up {
+            self.port_event(key, Event::PortBack, now);
+        }
+    }
+
+    /// A port of a domain came or changed; `up` means administratively up and with carrier.
+    pub fn set_port(&mut self, index: IfIndex, name: &Arc<str>, id: DomainId, up: bool, now: Timestamp) {
+        if self.ports.get(&index).is_some_and(|port| port.domain != id) {
+            self.port_gone(index, now);
+        }
+        if !self.domains.contains_key(&id) {
+            return;
+        }
+        let port = self.ports.entry(index).or_insert_with(|| Port::new(id, name.clone()));
+        if port.name != *name {
+            port.name = name.clone();
+        }
+        let was_up = std::mem::replace(&mut port.up, up);
+        if up && !was_up {
+            self.port_came_up(index, id, now);
+        } else if !up && was_up {
+            if let Some(domain) = self.domains.get_mut(&id) {
+                domain.live_ports = domain.live_ports.saturating_sub(1);
+            }
+            self.arm_carrier(index, now);
+        }
+    }
+
+    fn port_came_up(&mut self, index: IfIndex, id: DomainId, now: Timestamp) {
+        self.disarm_carrier(index);
+        let Some(domain) = self.domains.get_mut(&id) else { return };
+        domain.live_ports += 1;
+        let first = domain.live_ports == 1;
+        // The first live port is also the sign that adopted claims, which have no port yet, waited for.
+        let keys = if first { self.keys_of(id) } else { self.keys_on(index) };
+        for key in keys {
+            let port = self.claims.get(&key).and_then(|c| c.owner.port);
+            if port.is_none_or(|port| port == index) {
+                self.port_back(key, now);
+            }
+        }
+        self.greet(index, now);
+        self.seek(id, now);
+    }
+
+    /// A port went, or left its bridge: its addresses are withdrawn at once, and bound to nobody.
+    pub fn port_gone(&mut self, index: IfIndex, now: Timestamp) {
+        if let Some(port) = self.ports.get_mut(&index) {
+            let (id, was_up) = (port.domain, std::mem::replace(&mut port.up, false));
+            if let Some(domain) = self.domains.get_mut(&id).filter(|_| was_up) {
+                domain.live_ports = domain.live_ports.saturating_sub(1);
+            }
+        }
+        for key in self.keys_on(index) {
+            self.port_event(key, Event::PortGone, now);
+        }
+        self.disarm_carrier(index);
+        if let Some(port) = self.ports.remove(&index) {
+            self.set_timer(Timer::Greeting(index), port.greeting.map(|g| g.due), None);
+        }
+    }
+
+    /// A frame came from `port`. If it is not known to be up, the frame was faster than the event that says so; if no
+    /// such event follows, its VM counts as gone like that of any port without carrier.
+    pub(super) fn heard(&mut self, index: IfIndex, now: Timestamp) {
+        if self.ports.get(&index).is_some_and(|port| !port.up && port.carrier_deadline.is_none()) {
+            self.arm_carrier(index, now);
+        }
+    }
+
+    fn arm_carrier(&mut self, index: IfIndex, now: Timestamp) {
+        let Some(port) = self.ports.get_mut(&index) else { return };
+        let Some(domain) = self.domains.get(&port.domain) else { return };
+        let at = now + domain.config.timers.carrier_delay;
+        let was = port.carrier_deadline.replace(at);
+        self.set_timer(Timer::Carrier(index), was, Some(at));
+    }
+
+    fn disarm_carrier(&mut self, index: IfIndex) {
+        if let Some(port) = self.ports.get_mut(&index) {
+            let was = port.carrier_deadline.take();
+            self.set_timer(Timer::Carrier(index), was, None);
+        }
+    }
+
+    pub(super) fn carrier_due(&mut self, index: IfIndex, now: Timestamp) {
+        if let Some(port) = self.ports.get_mut(&index) {
+            port.carrier_deadline = None;
+        }
+        for key in self.keys_on(index) {
+            self.port_event(key, Event::PortLost, now);
+        }
+    }
+
+    /// Announces the gateway on a port now, and twice more in the next second.
+    pub(super) fn greet(&mut self, index: IfIndex, now: Timestamp) {
+        self.announce_gateway(index, 0, now);
+    }
+
+    pub(super) fn greeting_due(&mut self, index: IfIndex, now: Timestamp) {
+        let Some(greeting) = self.ports.get(&index).and_then(|port| port.greeting) else { return };
+        self.announce_gateway(index, greeting.passed + 1, now);
+    }
+
+    fn announce_gateway(&mut self, index: IfIndex, passed: usize, now: Timestamp) {
+        let Some(port) = self.ports.get_mut(&index) else { return };
+        let next = GREETING_GAPS.get(passed).map(|gap| Greeting { passed, due: now + *gap });
+        let was = std::mem::replace(&mut port.greeting, next);
+        let domain = self.domains.get(&port.domain).filter(|d| d.link_up().is_some());
+        if let Some(from) = domain.and_then(|d| d.gateway()) {
+            self.outputs.push(Output::AnnounceGateway { via: index, from });
+        }
+        self.set_timer(Timer::Greeting(index), was.map(|g| g.due), next.map(|g| g.due));
+    }
+
+    fn ports_of(&self, id: DomainId) -> Vec<IfIndex> {
+        self.ports.iter().filter(|(_, port)| port.domain == id).map(|(index, _)| *index).collect()
+    }
+
+    fn keys_on(&self, index: IfIndex) -> Vec<Key> {
+        let port = self.ports.get(&index);
+        port.map(|p| p.addresses.iter().map(|a| (p.domain, *a)).collect()).unwrap_or_default()
+    }
+
+    pub(super) fn keys_of(&self, id: DomainId) -> Vec<Key> {
+        let first = (id, std::net::IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED));
+        self.claims.range(first..).take_while(|((d, _), _)| *d == id).map(|(key, _)| *key).collect()
+    }
+}

@@ -1,0 +1,106 @@
+//! What the API and the metrics show: host routes and ports, owned, as they are now.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use siskin_net::{IfIndex, Timestamp};
+
+use super::HostRoutes;
+use crate::claims::{EvidenceKind, PortCounters, StateName};
+use crate::mac::Mac;
+
+/// A host route, or an address on its way to become one or that was one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HostRoute {
+    /// The name of the interface, which is the domain's.
+    pub interface: Arc<str>,
+    /// Its index.
+    pub interface_index: IfIndex,
+    /// The address.
+    pub address: IpAddr,
+    /// Its owner's MAC address.
+    pub mac: Mac,
+    /// Its owner's port; `None` while an entry of a previous run is unverified.
+    pub port: Option<IfIndex>,
+    /// The name of that port.
+    pub port_name: Option<Arc<str>>,
+    /// Its state.
+    pub state: StateName,
+    /// Whether it is announced.
+    pub announced: bool,
+    /// When it came into that state.
+    pub since: Timestamp,
+    /// The last evidence for it.
+    pub last_evidence: EvidenceKind,
+    /// When that came.
+    pub last_evidence_at: Timestamp,
+    /// Probes sent to its owner.
+    pub probes_sent: u64,
+    /// Times it changed its port or MAC address.
+    pub moves: u64,
+    /// The declared VM that owns it.
+    pub vm: Option<String>,
+}
+
+/// A VM-facing port.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PortStatus {
+    /// Its index.
+    pub index: IfIndex,
+    /// Its name.
+    pub name: Arc<str>,
+    /// The name of its domain's interface.
+    pub interface: Arc<str>,
+    /// Administratively up, with carrier.
+    pub up: bool,
+    /// Whether there is a socket on it.
+    pub heard: bool,
+    /// Addresses bound to it.
+    pub addresses: Vec<IpAddr>,
+    /// What it did.
+    pub counters: PortCounters,
+    /// Frames that the kernel dropped because the port had used up its rate and its buffer.
+    pub dropped: u64,
+}
+
+impl HostRoutes {
+    /// All host routes, by domain and address.
+    #[must_use]
+    pub fn snapshot(&self) -> Vec<HostRoute> {
+        let all = self.claims.iter();
+        all.map(|claim| HostRoute {
+            interface: claim.domain.clone(),
+            interface_index: claim.interface,
+            address: claim.address,
+            mac: claim.mac,
+            port: claim.port,
+            port_name: claim.port_name.cloned(),
+            state: claim.state,
+            announced: claim.announced,
+            since: claim.since,
+            last_evidence: claim.evidence,
+            last_evidence_at: claim.evidence_at,
+            probes_sent: claim.probes_sent,
+            moves: claim.moves,
+            vm: claim.vm.map(str::to_owned),
+        })
+        .collect()
+    }
+
+    /// All ports, by index; asks the kernel for each one's drops.
+    pub fn ports(&mut self) -> Vec<PortStatus> {
+        let snooper = &mut self.snooper;
+        let all = self.claims.ports();
+        all.map(|port| PortStatus {
+            index: port.index,
+            name: port.name.clone(),
+            interface: port.domain.clone(),
+            up: port.up,
+            heard: snooper.has_port(port.index),
+            addresses: port.addresses.to_vec(),
+            counters: port.counters,
+            dropped: snooper.dropped(port.index),
+        })
+        .collect()
+    }
+}
