@@ -1,1 +1,27 @@
-//! stub
+//! Black-box harness: Siskin, FRR and BIRD in network namespaces, a player of full tables and a sink
+//! that counts them, for the tests of this crate, the demo and the benchmark.
+//!
+//! It starts programs and looks at them from outside only: their command lines, the kernel's tables and
+//! what a peer receives. Its BGP (`wire`) is its own minimal one, so that a mistake of Siskin's codec
+//! cannot hide behind the same mistake here. It leaves out all that a peer need not know to feed and to
+//! count: no decision, no collision handling, no attribute decoding.
+
+pub mod bird;
+pub mod container;
+mod error;
+pub mod feed;
+pub mod frr;
+pub mod install;
+pub mod kernel;
+pub mod lab;
+pub mod mrt;
+pub mod process;
+pub mod router;
+pub mod siskin;
+pub mod speaker;
+pub mod table;
+pub mod tool;
+pub mod wait;
+pub mod wire;
+
+pub use error::{Error, Result, fail};
