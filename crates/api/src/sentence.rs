@@ -1,5 +1,7 @@
 //! The whole of an explanation in one plain sentence.
 
+use siskin_net::RouteSource;
+
 use crate::{DecisionStep, ExplainedPath, Explanation, Hop, KernelState, Lost, RouteKind};
 
 impl Explanation {
@@ -66,7 +68,7 @@ impl Explanation {
         let rivals = self.paths.iter().filter(|p| p.path.rejected.is_none() && p.path.next_hop_reachable);
         let rivals: Vec<&ExplainedPath> = rivals.filter(|p| !p.path.best && !p.path.multipath).collect();
         let who = match shares {
-            0 | 1 => format!("{prefix} goes to {peer}"),
+            0 | 1 => format!("{prefix} {}", origin(best)),
             2 => {
                 let other = self.paths.iter().find(|p| p.path.multipath && !p.path.best);
                 let other = other.map_or("another", |p| p.path.peer.as_str());
@@ -74,24 +76,14 @@ impl Explanation {
             }
             n => format!("{prefix} is shared by {peer} and {} more", n - 1),
         };
-        match rivals.as_slice() {
-            [] if shares > 1 => who,
-            [] => format!("{who}, the only usable path"),
-            // The nearest rival is the one that held out longest.
-            [..] => {
-                match rivals.iter().filter_map(|p| Some((p, p.lost.as_ref()?))).max_by_key(|(_, l)| l.step) {
-                    Some((rival, lost)) => {
-                        let step = lost.step.title();
-                        let (own, other) = (&lost.winner, &lost.own);
-                        format!(
-                            "{who}: {} {step} than {} ({own} against {other})",
-                            better(lost.step),
-                            rival.path.peer
-                        )
-                    }
-                    None => who,
-                }
+        // The nearest rival is the one that held out longest.
+        let nearest = rivals.iter().filter_map(|p| Some((p, p.lost.as_ref()?))).max_by_key(|(_, l)| l.step);
+        match nearest {
+            Some((rival, lost)) => format!("{who}: {}", won(lost, &rival.path.peer)),
+            None if rivals.is_empty() && shares <= 1 && best.path.source == RouteSource::Bgp => {
+                format!("{who}, the only usable path")
             }
+            None => who,
         }
     }
 
@@ -143,22 +135,54 @@ impl Explanation {
     }
 }
 
-/// `shorter`, `higher`, …; of steps that are not a measure, a word that still reads.
-fn better(step: DecisionStep) -> &'static str {
-    match step {
-        DecisionStep::LocalOrigin | DecisionStep::External => "better by",
-        other => other.preference(),
+/// How a best path came to be, in words.
+fn origin(best: &ExplainedPath) -> String {
+    let name = &best.path.peer;
+    match best.path.source {
+        RouteSource::Bgp => format!("goes to {name}"),
+        RouteSource::HostRoute => format!("is a host route of {name}"),
+        RouteSource::Originate => "is originated here".to_owned(),
+        source @ (RouteSource::Connected | RouteSource::Static | RouteSource::Kernel) => {
+            format!("is a {} route of this machine", source.name())
+        }
     }
 }
 
-fn lost_text(lost: &Lost) -> String {
-    match lost.step {
-        DecisionStep::LocalOrigin => format!("{} is a route of our own", lost.to),
-        DecisionStep::External => format!("{} is an external peer, this one is internal", lost.to),
-        step => {
-            let word = step.preference();
-            format!("{} has the {word} {} ({} against {})", lost.to, step.title(), lost.winner, lost.own)
+/// What is compared in a step, and which of two wins; `None`: the step does not compare a measure.
+fn measure(step: DecisionStep) -> Option<(&'static str, &'static str)> {
+    match step {
+        DecisionStep::Weight => Some(("weight", "higher")),
+        DecisionStep::LocalPref => Some(("local preference", "higher")),
+        DecisionStep::AsPathLength => Some(("AS path", "shorter")),
+        DecisionStep::Origin => Some(("origin", "better")),
+        DecisionStep::Med => Some(("MED", "lower")),
+        DecisionStep::IgpMetric => Some(("next hop", "nearer")),
+        DecisionStep::RouterId => Some(("router id", "lower")),
+        DecisionStep::ClusterListLength => Some(("cluster list", "shorter")),
+        DecisionStep::PeerAddress => Some(("peer address", "lower")),
+        DecisionStep::LocalOrigin | DecisionStep::External => None,
+    }
+}
+
+/// The comparison from the winner's side.
+fn won(lost: &Lost, rival: &str) -> String {
+    match (measure(lost.step), lost.step) {
+        (Some((what, word)), _) => {
+            format!("the {what} is {word} than {rival}'s ({} against {})", lost.winner, lost.own)
         }
+        (None, DecisionStep::External) => format!("an external peer comes before {rival}, an internal one"),
+        (None, _) => format!("a route of our own comes before {rival}'s"),
+    }
+}
+
+/// The comparison from the loser's side.
+fn lost_text(lost: &Lost) -> String {
+    match (measure(lost.step), lost.step) {
+        (Some((what, word)), _) => {
+            format!("{}'s {what} is {word} ({} against {})", lost.to, lost.winner, lost.own)
+        }
+        (None, DecisionStep::External) => format!("{} is an external peer, this one is internal", lost.to),
+        (None, _) => format!("{} is a route of our own", lost.to),
     }
 }
 

@@ -1,0 +1,70 @@
+//! What the API server asks of the daemon: one method for each thing that can be asked. The server knows nothing of
+//! tables and threads, and the daemon nothing of HTTP.
+
+use std::future::Future;
+
+use siskin_api::{
+    ActionDone, ApiError, ConfigReport, ConfigRequest, ConfigView, Event, ExplainQuery, Explanation, FibPage,
+    FibQuery, Gate, HostRoutes, IrrStatus, NextHops, PeerAction, PeerDetail, PeerSummary, RoutesPage,
+    RoutesQuery, RpkiStatus, Status,
+};
+use tokio::sync::broadcast;
+
+/// The answer to a question, or why there is none.
+pub(crate) type Answer<T> = Result<T, ApiError>;
+
+/// Answers the API's questions. Each answer is given a limited time by the server, after which the future is dropped:
+/// an implementation must stand that at every await.
+pub(crate) trait Backend: Send + Sync + 'static {
+    /// The daemon at a glance.
+    fn status(&self) -> impl Future<Output = Answer<Status>> + Send;
+
+    /// What readiness depends on. Must not wait for another thread: load balancers ask often.
+    fn gates(&self) -> Vec<Gate>;
+
+    /// Every peer, by name.
+    fn peers(&self) -> impl Future<Output = Answer<Vec<PeerSummary>>> + Send;
+
+    /// One peer; `not_found` if there is none of that name.
+    fn peer(&self, name: &str) -> impl Future<Output = Answer<PeerDetail>> + Send;
+
+    /// Does something to a peer; `refused` where its state does not permit it.
+    fn peer_action(&self, name: &str, action: PeerAction) -> impl Future<Output = Answer<ActionDone>> + Send;
+
+    /// A page of the routing table: at most `query.page_limit()` prefixes. `bad_request` for a cursor it did not give,
+    /// `not_found` for a peer that does not exist; nothing found is an empty page.
+    fn routes(&self, query: RoutesQuery) -> impl Future<Output = Answer<RoutesPage>> + Send;
+
+    /// Why a prefix is routed as it is; `not_found` if no table has it.
+    fn explain(&self, query: ExplainQuery) -> impl Future<Output = Answer<Explanation>> + Send;
+
+    /// A page of our routes in the kernel: at most `query.page_limit()`.
+    fn fib(&self, query: FibQuery) -> impl Future<Output = Answer<FibPage>> + Send;
+
+    /// Next hops in the kernel and of BGP paths.
+    fn nexthops(&self) -> impl Future<Output = Answer<NextHops>> + Send;
+
+    /// Addresses of virtual machines.
+    fn host_routes(&self) -> impl Future<Output = Answer<HostRoutes>> + Send;
+
+    /// Relying-party caches.
+    fn rpki(&self) -> impl Future<Output = Answer<RpkiStatus>> + Send;
+
+    /// Routing registries.
+    fn irr(&self) -> impl Future<Output = Answer<IrrStatus>> + Send;
+
+    /// The configuration in force.
+    fn config(&self) -> impl Future<Output = Answer<ConfigView>> + Send;
+
+    /// Checks a configuration and changes nothing: errors are part of the answer.
+    fn check_config(&self, request: ConfigRequest) -> impl Future<Output = Answer<ConfigReport>> + Send;
+
+    /// Puts a configuration in force; `config_invalid` where it has errors.
+    fn apply_config(&self, request: ConfigRequest) -> impl Future<Output = Answer<ConfigReport>> + Send;
+
+    /// Events from now on. A receiver that lags is told so and goes on.
+    fn events(&self) -> broadcast::Receiver<Event>;
+
+    /// Metrics in the Prometheus text format.
+    fn metrics(&self) -> impl Future<Output = Answer<String>> + Send;
+}
