@@ -1,0 +1,196 @@
+//! From raw to checked: names resolved, groups merged, defaults applied, what contradicts itself reported.
+
+mod local;
+mod peer;
+mod policy;
+mod secret;
+
+use std::collections::BTreeSet;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use siskin_net::FamilyMap;
+
+use crate::diagnostic::Report;
+use crate::model::{Api, Config, HostPort, Irr, Kernel, Multipath, OnStop, PeeringDb, Router, Rpki};
+use crate::not_yet::{self, NotYet};
+use crate::read::raw::{Raw, RawApi, RawIrr, RawKernel, RawPeeringDb, RawRouter, RawRpki};
+use crate::source::{Location, Spanned};
+
+/// The most peers: their dense numbers are 16 bits wide, some of which local sources need.
+const MAX_PEERS: usize = 60_000;
+
+/// What checking carries along.
+struct Checker<'r> {
+    report: &'r mut Report,
+    /// Where relative paths begin.
+    base: &'r Path,
+    not_yet: Vec<NotYet>,
+    warned: BTreeSet<Location>,
+}
+
+/// Checks everything. `None`: something is wrong and reported.
+pub(crate) fn check(raw: Raw, base: &Path, report: &mut Report) -> Option<Config> {
+    let mut checker = Checker { report, base, not_yet: Vec::new(), warned: BTreeSet::new() };
+    let policies = policy::compile(&raw, &mut checker);
+    let router = checker.router(raw.router);
+    let kernel = kernel(raw.kernel.map(|(_, raw)| raw).unwrap_or_default());
+    let api = api(raw.api.map(|(_, raw)| raw).unwrap_or_default());
+    let rpki = checker.rpki(raw.rpki);
+    let irr = checker.irr(raw.irr);
+    let peeringdb = checker.peeringdb(raw.peeringdb);
+    let originate = checker.originate(raw.originate);
+    let redistribute = checker.redistribute(raw.redistribute, &policies);
+    let host_routes = checker.host_routes(raw.host_routes, &policies);
+    // Without a router AS the peers are still worth checking; AS 0 stands in and goes nowhere.
+    let local_asn = router.as_ref().map(|r| r.asn).unwrap_or_default();
+    let groups = peer::Groups::new(raw.peer_groups);
+    if let Some(extra) = raw.peers.get(MAX_PEERS) {
+        checker.report.error(extra.name.at, format!("there are more than {MAX_PEERS} peers")).label("the first too many");
+        return None;
+    }
+    let peers = checker.peers(raw.peers, &groups, &policies, local_asn);
+    let dynamic_peers = checker.dynamic_peers(raw.dynamic_peers, &groups, &policies, local_asn);
+    let not_yet = checker.not_yet;
+    if report.failed() {
+        return None;
+    }
+    Some(Config {
+        router: router?,
+        kernel,
+        api,
+        originate,
+        redistribute,
+        host_routes,
+        rpki,
+        irr,
+        peeringdb,
+        peers,
+        dynamic_peers,
+        policies: Arc::clone(policies.set.as_ref()?),
+        policy_rules: policies.rules,
+        prefix_sets: policies.prefix_sets,
+        community_sets: policies.community_sets,
+        not_yet,
+    })
+}
+
+impl Checker<'_> {
+    /// Notes the use of a key that does nothing yet; `row` is its row in the table, `path` what the user wrote.
+    fn not_yet(&mut self, row: &str, path: &str, at: Location) {
+        let Some(instead) = not_yet::instead_of(row) else { return };
+        // A group's key is used by many peers but written once.
+        if !self.warned.insert(at) {
+            return;
+        }
+        let message = format!("`{path}` is configured, but this version does not do it yet: {instead}");
+        let (line, column) = self.report.sources().line_column(at);
+        self.not_yet.push(NotYet {
+            key: path.to_owned(),
+            file: self.report.sources().name(at.file).to_owned(),
+            line,
+            column,
+            message,
+        });
+        self.report
+            .warning(at, format!("`{path}` is configured, but this version does not do it yet"))
+            .label(instead);
+    }
+
+    fn router(&mut self, raw: Option<(Location, RawRouter)>) -> Option<Router> {
+        let Some((at, raw)) = raw else {
+            self.report
+                .error(Location::file(0), "there is no [router] section")
+                .help("the least there must be: [router] with `asn = …`");
+            return None;
+        };
+        if !raw.has_asn {
+            self.report.error(at, "`asn` is missing in [router]").label("our AS number is needed");
+        }
+        let listen = match raw.listen {
+            Some(list) => self.listen(list.value),
+            None => vec![
+                SocketAddr::from((Ipv4Addr::UNSPECIFIED, 179)),
+                SocketAddr::from((Ipv6Addr::UNSPECIFIED, 179)),
+            ],
+        };
+        Some(Router {
+            asn: raw.asn?.value,
+            router_id: raw.router_id.map(|id| id.value),
+            listen,
+            multipath: raw.multipath.map_or(Multipath::Relaxed, |m| m.value),
+            state_dir: raw.state_dir.map_or_else(|| PathBuf::from("/var/lib/siskin"), |d| d.value),
+        })
+    }
+
+    fn listen(&mut self, list: Vec<Spanned<SocketAddr>>) -> Vec<SocketAddr> {
+        let mut seen: Vec<Spanned<SocketAddr>> = Vec::new();
+        for address in list {
+            if let Some(first) = seen.iter().find(|s| s.value == address.value) {
+                self.report
+                    .error(address.at, format!("`{}` stands twice in `listen`", address.value))
+                    .label("again here")
+                    .also(first.at, "first here");
+            } else {
+                seen.push(address);
+            }
+        }
+        seen.into_iter().map(|address| address.value).collect()
+    }
+
+    fn rpki(&mut self, raw: Option<(Location, RawRpki)>) -> Rpki {
+        let Some((at, raw)) = raw else { return Rpki::default() };
+        self.not_yet("rpki", "rpki", at);
+        Rpki {
+            servers: raw.servers.map_or_else(Vec::new, |list| list.value.into_iter().map(|s| s.value).collect()),
+            slurm: raw.slurm.map(|s| s.value),
+        }
+    }
+
+    fn irr(&mut self, raw: Option<(Location, RawIrr)>) -> Irr {
+        if let Some((at, _)) = raw {
+            self.not_yet("irr", "irr", at);
+        }
+        let raw = raw.map(|(_, raw)| raw).unwrap_or_default();
+        let sources = || ["RPKI", "RIPE", "ARIN", "APNIC", "AFRINIC", "LACNIC"].map(str::to_owned).to_vec();
+        Irr {
+            server: raw
+                .server
+                .map_or_else(|| HostPort { host: "rr.ntt.net".to_owned(), port: 43 }, |s| s.value),
+            sources: raw.sources.map_or_else(sources, |s| s.value),
+            refresh: raw.refresh.map_or(Duration::from_secs(12 * 3600), |r| r.value),
+        }
+    }
+
+    fn peeringdb(&mut self, raw: Option<(Location, RawPeeringDb)>) -> PeeringDb {
+        if let Some((at, _)) = raw {
+            self.not_yet("peeringdb", "peeringdb", at);
+        }
+        let raw = raw.map(|(_, raw)| raw).unwrap_or_default();
+        PeeringDb {
+            url: raw.url.map_or_else(|| "https://www.peeringdb.com/api".to_owned(), |u| u.value),
+            api_key_file: raw.api_key_file.map(|f| f.value),
+        }
+    }
+}
+
+fn kernel(raw: RawKernel) -> Kernel {
+    Kernel {
+        install: raw.install.is_none_or(|i| i.value),
+        table: raw.table.map_or(254, |t| t.value),
+        metric: raw.metric.map_or(32, |m| m.value),
+        max_paths: raw.max_paths.map_or(16, |m| m.value),
+        nexthop_groups: raw.nexthop_groups.is_none_or(|n| n.value),
+        prefsrc: raw.prefsrc.map_or_else(|| FamilyMap::<Option<IpAddr>>::from_fn(|_| None), |p| p.value),
+        on_stop: raw.on_stop.map_or(OnStop::Keep, |o| o.value),
+    }
+}
+
+fn api(raw: RawApi) -> Api {
+    Api {
+        socket: raw.socket.map_or_else(|| PathBuf::from("/run/siskin/siskin.sock"), |s| s.value),
+        http: raw.http.map(|h| h.value),
+    }
+}

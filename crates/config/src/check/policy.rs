@@ -1,0 +1,154 @@
+//! Sets and policies: compiled together, their errors carried to the place in the file.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use siskin_policy::{CommunityPattern, Compiled, PolicyError, PolicySet, PolicySource, PrefixPattern, RuleSource, Sets};
+
+use super::Checker;
+use crate::diagnostic::Report;
+use crate::read::raw::{Named, Raw, RawPolicy, RawSet};
+use crate::read::within;
+use crate::source::{Location, Spanned};
+use crate::suggest;
+
+/// The names a file cannot give to a policy of its own.
+const BUILT_IN: [&str; 2] = ["accept-all", "reject-all"];
+
+/// The most rules of one policy.
+const MAX_RULES: usize = 10_000;
+
+/// What came of the policies.
+pub(super) struct Policies {
+    /// `None` if one could not be compiled.
+    pub(super) set: Option<Arc<PolicySet>>,
+    pub(super) rules: BTreeMap<String, Vec<String>>,
+    pub(super) prefix_sets: BTreeMap<String, Vec<String>>,
+    pub(super) community_sets: BTreeMap<String, Vec<String>>,
+}
+
+impl Policies {
+    /// The policy of a name, or a report that there is none.
+    pub(super) fn find(&self, name: &Spanned<String>, report: &mut Report) -> Option<Arc<Compiled>> {
+        let names = || self.rules.keys().map(String::as_str).chain(BUILT_IN);
+        if !names().any(|known| known == name.value) {
+            let names: Vec<&str> = names().collect();
+            report
+                .error(name.at, format!("there is no policy `{}`", name.value))
+                .label("not declared")
+                .maybe_help(suggest::help(&name.value, names.iter().copied(), "declared policies"));
+            return None;
+        }
+        self.set.as_ref()?.get(&name.value)
+    }
+
+    /// A built-in policy.
+    pub(super) fn accept_all(&self) -> Option<Arc<Compiled>> {
+        self.set.as_ref()?.get("accept-all")
+    }
+}
+
+/// Compiles all policies of the file.
+pub(super) fn compile(raw: &Raw, checker: &mut Checker<'_>) -> Policies {
+    let report = &mut *checker.report;
+    let sets = Sets {
+        prefix_sets: members(&raw.prefix_sets, report, |text| {
+            text.parse::<PrefixPattern>().map_err(|e| (e.span.start, e.span.end, e.message, e.help))
+        }),
+        community_sets: members(&raw.community_sets, report, |text| {
+            text.parse::<CommunityPattern>().map_err(|e| (e.span.start, e.span.end, e.message, e.help))
+        }),
+    };
+    let sources = raw.policies.iter().filter_map(|policy| source(policy, report)).collect();
+    let set = match PolicySet::compile(sources, &sets) {
+        Ok(set) => {
+            for warning in set.warnings() {
+                let (at, message) = place(&raw.policies, &warning, report);
+                report.warning(at, message).maybe_help(warning.help.clone());
+            }
+            Some(Arc::new(set))
+        }
+        Err(errors) => {
+            for error in errors {
+                let (at, message) = place(&raw.policies, &error, report);
+                report.error(at, message).maybe_help(error.help.clone());
+            }
+            None
+        }
+    };
+    Policies {
+        set,
+        rules: raw.policies.iter().map(|p| (p.name.value.clone(), texts(&p.value.rules))).collect(),
+        prefix_sets: raw.prefix_sets.iter().map(|s| (s.name.value.clone(), texts(&s.value.members))).collect(),
+        community_sets: raw
+            .community_sets
+            .iter()
+            .map(|s| (s.name.value.clone(), texts(&s.value.members)))
+            .collect(),
+    }
+}
+
+fn texts(list: &[Spanned<String>]) -> Vec<String> {
+    list.iter().map(|text| text.value.clone()).collect()
+}
+
+/// Start, end, message and help of a syntax error in one string.
+type SyntaxFault = (usize, usize, String, Option<String>);
+
+fn members<T>(
+    sets: &[Named<RawSet>],
+    report: &mut Report,
+    parse: impl Fn(&str) -> Result<T, SyntaxFault>,
+) -> BTreeMap<String, Vec<T>> {
+    let mut all = BTreeMap::new();
+    for set in sets {
+        let mut list = Vec::with_capacity(set.value.members.len());
+        for member in &set.value.members {
+            match parse(&member.value) {
+                Ok(pattern) => list.push(pattern),
+                Err((start, end, message, help)) => {
+                    let at = within(member.at, &member.value, start, end, report);
+                    report.error(at, message).maybe_help(help);
+                }
+            }
+        }
+        all.insert(set.name.value.clone(), list);
+    }
+    all
+}
+
+fn source(policy: &Named<RawPolicy>, report: &mut Report) -> Option<PolicySource> {
+    let name = &policy.name;
+    if BUILT_IN.contains(&name.value.as_str()) {
+        report
+            .error(name.at, format!("`{}` is a built-in policy", name.value))
+            .label("choose another name");
+        return None;
+    }
+    if policy.value.rules.len() > MAX_RULES {
+        report.error(policy.value.at, format!("policy `{}` has more than {MAX_RULES} rules", name.value));
+        return None;
+    }
+    if policy.value.rules.is_empty() {
+        report
+            .warning(name.at, format!("policy `{}` has no rules: it rejects everything", name.value))
+            .label("empty");
+    }
+    let rules = policy.value.rules.iter().map(|rule| RuleSource {
+        text: rule.value.clone(),
+        location: report.sources().file_line(rule.at),
+    });
+    Some(PolicySource { name: name.value.clone(), rules: rules.collect() })
+}
+
+/// Where in the file a policy error is, and its message.
+fn place(policies: &[Named<RawPolicy>], error: &PolicyError, report: &Report) -> (Location, String) {
+    let policy = policies.iter().find(|p| p.name.value == error.policy);
+    let rule = policy.and_then(|p| p.value.rules.get(error.rule));
+    let at = match (rule, policy) {
+        (Some(rule), _) => within(rule.at, &rule.value, error.span.start, error.span.end, report),
+        (None, Some(policy)) => policy.name.at,
+        (None, None) => Location::file(0),
+    };
+    (at, format!("policy `{}` rule {}: {}", error.policy, error.rule + 1, error.message))
+}

@@ -1,0 +1,131 @@
+//! Routes that begin here: `[[originate]]`, `[redistribute.*]`, `[host-routes.*]`.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use serde::{Serialize, Serializer};
+use siskin_bgp::attr::{Community, ExtendedCommunity, LargeCommunity};
+use siskin_net::{FamilyMap, Prefix};
+use siskin_policy::Compiled;
+
+use super::{MacAddress, serialize};
+
+/// Communities of all three kinds, each sorted and distinct.
+#[derive(Clone, Debug, PartialEq, Eq, Default, Hash)]
+pub struct Communities {
+    /// Standard communities (RFC 1997).
+    pub standard: Vec<Community>,
+    /// Extended communities (RFC 4360).
+    pub extended: Vec<ExtendedCommunity>,
+    /// Large communities (RFC 8092).
+    pub large: Vec<LargeCommunity>,
+}
+
+impl Communities {
+    /// Whether there is none of any kind.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.standard.is_empty() && self.extended.is_empty() && self.large.is_empty()
+    }
+}
+
+impl Serialize for Communities {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let standard = self.standard.iter().map(ToString::to_string);
+        let extended = self.extended.iter().map(|c| crate::community::extended_text(*c));
+        let large = self.large.iter().map(ToString::to_string);
+        serializer.collect_seq(standard.chain(extended).chain(large))
+    }
+}
+
+/// One `[[originate]]`: a prefix announced from here.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Originate {
+    /// The prefix.
+    pub prefix: Prefix,
+    /// The kernel route that goes with it.
+    pub kernel: OriginateKernel,
+    /// Communities of the announcement.
+    #[serde(skip_serializing_if = "Communities::is_empty")]
+    pub communities: Communities,
+}
+
+/// The kernel route of an originated prefix: what happens to packets that no more specific route takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum OriginateKernel {
+    /// They are dropped.
+    Blackhole,
+    /// They are dropped and the sender is told.
+    Unreachable,
+    /// No kernel route is made.
+    None,
+}
+
+/// `[redistribute.*]`: routes of the kernel that BGP announces; `None`: not redistributed.
+#[derive(Clone, Debug, PartialEq, Default, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Redistribute {
+    /// The prefixes of interface addresses.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub connected: Option<Redistribution>,
+    /// Routes an administrator set (kernel protocols `static` and `boot`).
+    #[serde(rename = "static", skip_serializing_if = "Option::is_none")]
+    pub static_routes: Option<Redistribution>,
+    /// All other routes that are not ours.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub kernel: Option<Redistribution>,
+}
+
+/// One `[redistribute.…]`.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Redistribution {
+    /// Which routes, and with which attributes; `None`: all, unchanged.
+    #[serde(serialize_with = "serialize::policy_option", skip_serializing_if = "Option::is_none")]
+    pub policy: Option<Arc<Compiled>>,
+}
+
+/// `[host-routes.INTERFACE]`: addresses of VMs behind an interface.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct HostRoutes {
+    /// Nothing outside is ever learned; never empty.
+    pub prefixes: Vec<Prefix>,
+    /// The addresses VMs use as their gateway.
+    #[serde(serialize_with = "serialize::family_options")]
+    pub gateway: FamilyMap<Option<IpAddr>>,
+    /// Attributes of the announcement; `None`: as originated.
+    #[serde(serialize_with = "serialize::policy_option", skip_serializing_if = "Option::is_none")]
+    pub policy: Option<Arc<Compiled>>,
+    /// Who may claim an address.
+    pub guard: Guard,
+    /// Whether nftables rules keep each VM's port honest.
+    pub filter: bool,
+    /// Declared VMs, in the file's order; names and addresses are distinct.
+    #[serde(rename = "vm", skip_serializing_if = "Vec::is_empty")]
+    pub vms: Vec<Vm>,
+}
+
+/// Who may claim an address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Guard {
+    /// Whoever speaks last.
+    Open,
+    /// First come, then bound to port and MAC.
+    Pinned,
+    /// Only what is declared.
+    Provisioned,
+}
+
+/// One `[[host-routes.INTERFACE.vm]]`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Vm {
+    /// Its name.
+    pub name: String,
+    /// Its MAC address.
+    pub mac: MacAddress,
+    /// Its addresses, each within the interface's prefixes; never empty.
+    pub addresses: Vec<IpAddr>,
+}

@@ -1,0 +1,14 @@
+//! From TOML to raw values: every key has its type, every value its place, no name is resolved yet.
+//!
+//! [`Section`] reads the keys of one table and reports those nobody asked for; [`Value`] reads one value;
+//! `raw` has the tables of the file.
+
+mod literal;
+mod peer_values;
+pub(crate) mod raw;
+mod section;
+mod value;
+
+pub(crate) use peer_values::TtlSecurity;
+pub(crate) use section::Section;
+pub(crate) use value::{Value, within};

@@ -1,0 +1,463 @@
+//! Values of peer keys that have forms of their own: read here into what they mean, whatever the form.
+
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
+use siskin_net::{Asn, Family, FamilyMap, FamilySet, Role};
+use toml::de::DeValue;
+
+use super::value::usable_asn;
+use super::{Section, Value};
+use crate::diagnostic::Report;
+use crate::model::{
+    AddPath, AddPathSend, AsSet, AsnRule, Bfd, Communities, GracefulRestart, IrrFilter, IrrSource,
+    LimitAction, Limits, MaxPrefix, MaxPrefixSource, RpkiMode,
+};
+use crate::source::Spanned;
+
+/// The words of `role`.
+pub(crate) const ROLES: [(&str, Role); 5] = [
+    ("provider", Role::Provider),
+    ("customer", Role::Customer),
+    ("peer", Role::Peer),
+    ("route-server", Role::RouteServer),
+    ("route-server-client", Role::RouteServerClient),
+];
+
+const FAMILIES: [(&str, Family); 2] = [("ipv4-unicast", Family::Ipv4), ("ipv6-unicast", Family::Ipv6)];
+
+/// `families` as read: which, and whether an IPv6 next hop for IPv4 was asked for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct RawFamilies {
+    pub(crate) set: FamilySet,
+    pub(crate) extended_next_hop: bool,
+}
+
+/// `ttl-security` as read.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum TtlSecurity {
+    Off,
+    /// As many hops as `multihop` says, else one.
+    On,
+    Hops(u8),
+}
+
+const SECOND: Duration = Duration::from_secs(1);
+const DAY: Duration = Duration::from_secs(86_400);
+
+/// `asn`: a number, `"external"`, `"internal"`, or a list of numbers and ranges.
+pub(crate) fn asn_rule(value: Value<'_>, report: &mut Report) -> Option<AsnRule> {
+    match (value.toml, value.as_text()) {
+        (_, Some("external")) => Some(AsnRule::External),
+        (_, Some("internal")) => Some(AsnRule::Internal),
+        (DeValue::Array(_), _) => {
+            let ranges = value.list("AS numbers and ranges", report, asn_range)?;
+            if ranges.is_empty() {
+                report.error(value.at, "the list of AS numbers is empty").label("nobody would match");
+                return None;
+            }
+            let mut ranges: Vec<_> = ranges.into_iter().map(|r| r.value).collect();
+            ranges.sort_by_key(|range| *range.start());
+            Some(AsnRule::OneOf(ranges))
+        }
+        (DeValue::Integer(_), _) => value.asn(report).map(AsnRule::Is),
+        (_, Some(text)) if text.parse::<Asn>().is_ok() => value.asn(report).map(AsnRule::Is),
+        (_, Some(text)) => {
+            let near = crate::suggest::nearest(text, ["external", "internal"]);
+            let help = match near {
+                Some(word) => Some(format!("did you mean \"{word}\"?")),
+                None if text.contains('-') => Some(format!("a range stands in a list: [\"{text}\"]")),
+                None => None,
+            };
+            report
+                .error(value.at, format!("\"{text}\" is no AS number"))
+                .label("expected a number, \"external\", \"internal\" or a list like [\"65101-65199\"]")
+                .maybe_help(help);
+            None
+        }
+        _ => value.expected("an AS number, \"external\", \"internal\" or a list", report),
+    }
+}
+
+fn asn_range(value: Value<'_>, report: &mut Report) -> Option<RangeInclusive<Asn>> {
+    let Some((low, high)) = value.as_text().and_then(|text| text.split_once('-')) else {
+        return value.asn(report).map(|asn| asn..=asn);
+    };
+    match (low.trim().parse::<Asn>(), high.trim().parse::<Asn>()) {
+        (Ok(low), Ok(high)) if low <= high => {
+            usable_asn(low, value.at, report)?;
+            Some(low..=high)
+        }
+        (Ok(low), Ok(high)) => {
+            report
+                .error(value.at, "the range is empty")
+                .label("the first number is greater than the last")
+                .help(format!("did you mean \"{high}-{low}\"?"));
+            None
+        }
+        _ => {
+            report.error(value.at, "this is no range of AS numbers").label("expected \"65101-65199\"");
+            None
+        }
+    }
+}
+
+/// `families`: a list of names, or a table with a table of options each.
+pub(crate) fn families(value: Value<'_>, report: &mut Report) -> Option<RawFamilies> {
+    let mut extended_next_hop = false;
+    let set: FamilySet = if let DeValue::Table(_) = value.toml {
+        let mut section = Section::new(value, "families", value.at, report)?;
+        let mut set = FamilySet::EMPTY;
+        for (name, family) in FAMILIES {
+            let Some(mut options) = section.sub(name, report) else { continue };
+            set = set.with(family);
+            let next_hop = options.get("next-hop", report, |v, r| v.word(&[("ipv6", true), ("default", false)], r));
+            if family == Family::Ipv4 {
+                extended_next_hop = next_hop.is_some_and(|n| n.value);
+            }
+            options.finish(report);
+        }
+        section.finish(report);
+        set
+    } else {
+        let list = value.list("address families", report, |v, r| v.word(&FAMILIES, r))?;
+        list.into_iter().map(|family| family.value).collect()
+    };
+    if set.is_empty() {
+        if !report.failed() {
+            report.error(value.at, "a session needs at least one address family").label("none is here");
+        }
+        return None;
+    }
+    Some(RawFamilies { set, extended_next_hop })
+}
+
+/// `default-originate`: `true` (both families), `false`, or a list of families.
+pub(crate) fn default_originate(value: Value<'_>, report: &mut Report) -> Option<FamilySet> {
+    match value.toml {
+        DeValue::Boolean(true) => Some(FamilySet::BOTH),
+        DeValue::Boolean(false) => Some(FamilySet::EMPTY),
+        DeValue::Array(_) => {
+            let list = value.list("address families", report, |v, r| v.word(&FAMILIES, r))?;
+            Some(list.into_iter().map(|family| family.value).collect())
+        }
+        _ => value.expected("`true`, `false` or a list of address families", report),
+    }
+}
+
+/// `multihop`: `true` (a TTL of 64), `false` (the default of the kind of peer), or a TTL.
+pub(crate) fn multihop(value: Value<'_>, report: &mut Report) -> Option<Option<u8>> {
+    match value.toml {
+        DeValue::Boolean(on) => Some(on.then_some(64)),
+        DeValue::Integer(_) => value.integer(1..=255, report).map(Some),
+        _ => value.expected("`true`, `false` or a number of hops", report),
+    }
+}
+
+/// `ttl-security`: `true`, `false`, or how many hops away the peer may be.
+pub(crate) fn ttl_security(value: Value<'_>, report: &mut Report) -> Option<TtlSecurity> {
+    match value.toml {
+        DeValue::Boolean(true) => Some(TtlSecurity::On),
+        DeValue::Boolean(false) => Some(TtlSecurity::Off),
+        DeValue::Integer(_) => value.integer(1..=254, report).map(TtlSecurity::Hops),
+        _ => value.expected("`true`, `false` or a number of hops", report),
+    }
+}
+
+/// `hold-time`: zero, or 3 s to 65,535 s (RFC 4271 section 4.2), whole seconds.
+pub(crate) fn hold_time(value: Value<'_>, report: &mut Report) -> Option<Duration> {
+    let hold_time = value.duration(Duration::ZERO..=Duration::from_secs(65_535), report)?;
+    if hold_time.subsec_nanos() != 0 {
+        report.error(value.at, "the Hold Time is whole seconds on the wire").label("not whole seconds");
+        return None;
+    }
+    if matches!(hold_time.as_secs(), 1 | 2) {
+        report
+            .error(value.at, "the Hold Time must be zero or at least 3 seconds (RFC 4271)")
+            .label("too short")
+            .help("\"0s\" switches keepalives off; \"3s\" is the shortest");
+        return None;
+    }
+    Some(hold_time)
+}
+
+/// `password`: 1 to 80 octets.
+pub(crate) fn password(value: Value<'_>, report: &mut Report) -> Option<String> {
+    let text = value.text("a password", report)?;
+    if text.len() > 80 {
+        report
+            .error(value.at, "a TCP MD5 key has at most 80 octets")
+            .label(format!("this one has {}", text.len()));
+        return None;
+    }
+    Some(text)
+}
+
+/// `add-path`.
+pub(crate) fn add_path(value: Value<'_>, report: &mut Report) -> Option<AddPath> {
+    const OFF: AddPath = AddPath { receive: false, send: AddPathSend::Off };
+    if value.is_off() {
+        return Some(OFF);
+    }
+    if !matches!(value.toml, DeValue::Table(_)) {
+        let words = [
+            ("receive", AddPath { receive: true, send: AddPathSend::Off }),
+            ("send", AddPath { receive: false, send: AddPathSend::All }),
+            ("both", AddPath { receive: true, send: AddPathSend::All }),
+            ("off", OFF),
+        ];
+        return value.word(&words, report);
+    }
+    let mut section = Section::new(value, "add-path", value.at, report)?;
+    let receive = section.get("receive", report, Value::boolean).is_some_and(|r| r.value);
+    let send = section.get("send", report, |v, r| match v.toml {
+        DeValue::Boolean(true) => Some(AddPathSend::All),
+        DeValue::Boolean(false) => Some(AddPathSend::Off),
+        _ => v.integer(1..=64, r).map(AddPathSend::Best),
+    });
+    section.finish(report);
+    Some(AddPath { receive, send: send.map_or(AddPathSend::Off, |s| s.value) })
+}
+
+/// `graceful-restart`; off is `Some(None)`.
+pub(crate) fn graceful_restart(value: Value<'_>, report: &mut Report) -> Option<Option<GracefulRestart>> {
+    let default = GracefulRestart { time: SECOND * 120, stale: SECOND * 300 };
+    match value.toml {
+        DeValue::Boolean(on) => Some(on.then_some(default)),
+        DeValue::Table(_) => {
+            let mut section = Section::new(value, "graceful-restart", value.at, report)?;
+            let time = section.get("time", report, |v, r| v.duration(SECOND..=SECOND * 4095, r));
+            let stale = section.get("stale", report, |v, r| v.duration(SECOND..=DAY, r));
+            section.finish(report);
+            Some(Some(GracefulRestart {
+                time: time.map_or(default.time, |t| t.value),
+                stale: stale.map_or(default.stale, |s| s.value),
+            }))
+        }
+        _ => value.expected("`true`, `false` or a table", report),
+    }
+}
+
+/// `bfd`; off is `Some(None)`.
+pub(crate) fn bfd(value: Value<'_>, report: &mut Report) -> Option<Option<Bfd>> {
+    const INTERVALS: RangeInclusive<Duration> = Duration::from_millis(3)..=Duration::from_secs(60);
+    let default =
+        Bfd { min_tx: Duration::from_millis(50), min_rx: Duration::from_millis(50), multiplier: 3, strict: false };
+    match value.toml {
+        DeValue::Boolean(on) => Some(on.then_some(default)),
+        DeValue::Table(_) => {
+            let mut section = Section::new(value, "bfd", value.at, report)?;
+            let min_tx = section.get("min-tx", report, |v, r| v.duration(INTERVALS, r));
+            let min_rx = section.get("min-rx", report, |v, r| v.duration(INTERVALS, r));
+            let multiplier = section.get("multiplier", report, |v, r| v.integer(1..=255, r));
+            let strict = section.get("strict", report, Value::boolean);
+            section.finish(report);
+            Some(Some(Bfd {
+                min_tx: min_tx.map_or(default.min_tx, |t| t.value),
+                min_rx: min_rx.map_or(default.min_rx, |t| t.value),
+                multiplier: multiplier.map_or(default.multiplier, |m| m.value),
+                strict: strict.is_some_and(|s| s.value),
+            }))
+        }
+        _ => value.expected("`true`, `false` or a table", report),
+    }
+}
+
+/// `rpki` of a peer.
+pub(crate) fn rpki_mode(value: Value<'_>, report: &mut Report) -> Option<RpkiMode> {
+    if value.is_off() {
+        return Some(RpkiMode::Off);
+    }
+    let words =
+        [("reject-invalid", RpkiMode::RejectInvalid), ("require-valid", RpkiMode::RequireValid), ("off", RpkiMode::Off)];
+    value.word(&words, report)
+}
+
+/// `max-prefix` and `max-prefix-out`; off is `Some(None)`.
+pub(crate) fn max_prefix(value: Value<'_>, report: &mut Report) -> Option<Option<MaxPrefix>> {
+    const RESTART: LimitAction = LimitAction::Restart { after: Duration::from_secs(900) };
+    if value.is_off() {
+        return Some(None);
+    }
+    if value.as_text().is_some() {
+        value.word(&[("peeringdb", ()), ("off", ())], report)?;
+        let source = MaxPrefixSource::PeeringDb;
+        return Some(Some(MaxPrefix { source, warn_at: 80, action: RESTART }));
+    }
+    if !matches!(value.toml, DeValue::Table(_)) {
+        return value.expected("a table like { ipv4 = 1000, ipv6 = 200 }, \"peeringdb\" or `false`", report);
+    }
+    let mut section = Section::new(value, "max-prefix", value.at, report)?;
+    let accepted = family_limits(&mut section, report);
+    let received = match section.sub("received", report) {
+        Some(mut received) => {
+            let limits = family_limits(&mut received, report);
+            received.finish(report);
+            limits
+        }
+        None => FamilyMap::default(),
+    };
+    let warn_at = section.get("warn-at", report, |v, r| v.integer(1..=100, r));
+    let actions = [
+        ("warn", LimitAction::Warn),
+        ("block", LimitAction::Block),
+        ("restart", RESTART),
+        ("shutdown", LimitAction::Shutdown),
+    ];
+    let action = section.get("action", report, |v, r| v.word(&actions, r));
+    let after = section.get("restart-after", report, |v, r| v.duration(SECOND..=DAY * 7, r));
+    section.finish(report);
+    let action = limit_action(action, after, RESTART, report)?;
+    if !report.failed() && [accepted, received].iter().all(|map| map.iter().all(|(_, limit)| limit.is_none())) {
+        report.error(value.at, "no limit is given").label("expected `ipv4`, `ipv6` or `received`");
+        return None;
+    }
+    let source = MaxPrefixSource::Limits(Limits { accepted, received });
+    Some(Some(MaxPrefix { source, warn_at: warn_at.map_or(80, |w| w.value), action }))
+}
+
+fn family_limits(section: &mut Section<'_>, report: &mut Report) -> FamilyMap<Option<u32>> {
+    FamilyMap::from_fn(|family| {
+        let limit = section.get(family.name(), report, |v, r| v.integer(1..=u64::from(u32::MAX), r));
+        limit.map(|l| l.value)
+    })
+}
+
+fn limit_action(
+    action: Option<Spanned<LimitAction>>,
+    after: Option<Spanned<Duration>>,
+    default: LimitAction,
+    report: &mut Report,
+) -> Option<LimitAction> {
+    let chosen = action.map_or(default, |a| a.value);
+    match (chosen, after) {
+        (LimitAction::Restart { .. }, Some(after)) => Some(LimitAction::Restart { after: after.value }),
+        (_, Some(after)) => {
+            let draft = report
+                .error(after.at, "`restart-after` goes with `action = \"restart\"`")
+                .label("no session is restarted");
+            if let Some(action) = action {
+                draft.also(action.at, "the action is another");
+            }
+            None
+        }
+        (chosen, None) => Some(chosen),
+    }
+}
+
+/// `irr` of a peer; off is `Some(None)`.
+pub(crate) fn irr(value: Value<'_>, report: &mut Report) -> Option<Option<IrrFilter>> {
+    if value.is_off() {
+        return Some(None);
+    }
+    if !matches!(value.toml, DeValue::Table(_)) {
+        return value.expected("a table like { as-set = \"AS-EXAMPLE\" } or `false`", report);
+    }
+    let mut section = Section::new(value, "irr", value.at, report)?;
+    let as_set = section.get("as-set", report, as_sets);
+    let has_as_set = section.entry("as-set").is_some();
+    let max_length = match section.sub("max-length", report) {
+        Some(mut lengths) => {
+            let map = FamilyMap::from_fn(|family| {
+                let max = u64::from(family.max_len());
+                lengths.get(family.name(), report, |v, r| v.integer(1..=max, r)).map(|l| l.value)
+            });
+            lengths.finish(report);
+            map
+        }
+        None => FamilyMap::default(),
+    };
+    let extra = section.get("extra", report, |v, r| v.list("prefixes", r, Value::prefix));
+    let sources = section.get("sources", report, registry_sources);
+    let accept_rpki_valid = section.get("accept-rpki-valid", report, Value::boolean);
+    let check_origin = section.get("check-origin", report, Value::boolean);
+    section.finish(report);
+    if !has_as_set {
+        report
+            .error(value.at, "`irr` needs an `as-set`")
+            .label("no `as-set` here")
+            .help("as-set = \"auto\" takes the one the peer's PeeringDB record names");
+    }
+    Some(Some(IrrFilter {
+        as_set: as_set?.value,
+        max_length,
+        extra: extra.map_or_else(Vec::new, |list| list.value.into_iter().map(|p| p.value).collect()),
+        sources: sources.map(|s| s.value),
+        accept_rpki_valid: accept_rpki_valid.is_some_and(|a| a.value),
+        check_origin: check_origin.is_some_and(|c| c.value),
+    }))
+}
+
+fn as_sets(value: Value<'_>, report: &mut Report) -> Option<IrrSource> {
+    if value.as_text() == Some("auto") {
+        return Some(IrrSource::Auto);
+    }
+    if value.as_text().is_some() {
+        return as_set(value, report).map(|set| IrrSource::Sets(vec![set]));
+    }
+    let sets = value.list("as-sets", report, as_set)?;
+    if sets.is_empty() {
+        report.error(value.at, "the list of as-sets is empty").label("nothing would be accepted");
+        return None;
+    }
+    Some(IrrSource::Sets(sets.into_iter().map(|set| set.value).collect()))
+}
+
+/// A set's name after RFC 2622 section 5: parts joined by colons, each `AS-…` or an AS number, one at least a set
+/// unless it is a number alone.
+fn as_set(value: Value<'_>, report: &mut Report) -> Option<AsSet> {
+    value.parsed("an as-set", report, |text| {
+        let upper = text.to_ascii_uppercase();
+        let (source, name) = match upper.split_once("::") {
+            Some((source, name)) => (Some(source.to_owned()), name),
+            None => (None, upper.as_str()),
+        };
+        let word = |t: &str| !t.is_empty() && t.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b));
+        let part = |t: &str| word(t) && (t.starts_with("AS-") && t.len() > 3 || number_of(t));
+        let is_set = name.split(':').any(|t| t.starts_with("AS-")) || number_of(name);
+        if source.as_deref().is_none_or(word) && name.split(':').all(part) && is_set {
+            Ok(AsSet { source: source.clone(), name: name.to_owned() })
+        } else {
+            Err("expected a name like AS-EXAMPLE, RIPE::AS-EXAMPLE or AS64500:AS-CUSTOMERS")
+        }
+    })
+}
+
+fn number_of(text: &str) -> bool {
+    text.strip_prefix("AS").is_some_and(|n| n.parse::<u32>().is_ok())
+}
+
+/// A list of registry databases, in capitals.
+pub(crate) fn registry_sources(value: Value<'_>, report: &mut Report) -> Option<Vec<String>> {
+    let list = value.list("registry sources", report, |v, r| {
+        v.parsed("a registry source", r, |text| {
+            let fits = !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b));
+            if fits { Ok(text.to_ascii_uppercase()) } else { Err("expected a name like RIPE") }
+        })
+    })?;
+    if list.is_empty() {
+        report.error(value.at, "the list of sources is empty").label("nobody would be asked");
+        return None;
+    }
+    Some(list.into_iter().map(|source| source.value).collect())
+}
+
+/// `communities` of a peer: a list (added to what is given), or `{ import = […], export = […] }`.
+pub(crate) fn communities(value: Value<'_>, report: &mut Report) -> Option<(Communities, Communities)> {
+    if !matches!(value.toml, DeValue::Table(_)) {
+        return Some((Communities::default(), value.communities(report)?));
+    }
+    let mut section = Section::new(value, "communities", value.at, report)?;
+    let import = section.get("import", report, Value::communities);
+    let export = section.get("export", report, Value::communities);
+    section.finish(report);
+    Some((import.map(|c| c.value).unwrap_or_default(), export.map(|c| c.value).unwrap_or_default()))
+}
+
+/// `allow-own-as`: how often; `true` is once.
+pub(crate) fn allow_own_as(value: Value<'_>, report: &mut Report) -> Option<u8> {
+    match value.toml {
+        DeValue::Boolean(on) => Some(u8::from(*on)),
+        _ => value.integer(0..=10, report),
+    }
+}

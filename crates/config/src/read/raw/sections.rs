@@ -1,0 +1,368 @@
+//! The tables other than peers.
+
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use siskin_net::{Asn, BgpIdentifier, FamilyMap, Prefix};
+use toml::de::DeValue;
+
+use crate::diagnostic::Report;
+use crate::model::{Communities, Guard, HostPort, MacAddress, Multipath, OnStop, OriginateKernel};
+use crate::read::peer_values::registry_sources;
+use crate::read::{Section, Value};
+use crate::source::{Location, Spanned};
+
+/// A key that may be absent.
+pub(crate) type Key<T> = Option<Spanned<T>>;
+
+/// A list whose members have places.
+pub(crate) type List<T> = Vec<Spanned<T>>;
+
+/// `[router]`.
+pub(crate) struct RawRouter {
+    pub(crate) asn: Key<Asn>,
+    /// `asn` stands there, right or wrong.
+    pub(crate) has_asn: bool,
+    pub(crate) router_id: Key<BgpIdentifier>,
+    pub(crate) listen: Key<List<SocketAddr>>,
+    pub(crate) multipath: Key<Multipath>,
+    pub(crate) state_dir: Key<PathBuf>,
+}
+
+impl RawRouter {
+    pub(crate) fn read(mut section: Section<'_>, report: &mut Report) -> RawRouter {
+        let raw = RawRouter {
+            asn: section.get("asn", report, Value::asn),
+            has_asn: section.entry("asn").is_some(),
+            router_id: section.get("router-id", report, router_id),
+            listen: section.get("listen", report, |v, r| v.list("addresses with ports", r, Value::socket_address)),
+            multipath: section.get("multipath", report, |v, r| {
+                v.word(&[("relaxed", Multipath::Relaxed), ("same-as", Multipath::SameAs)], r)
+            }),
+            state_dir: section.get("state-dir", report, path),
+        };
+        section.finish(report);
+        raw
+    }
+}
+
+fn router_id(value: Value<'_>, report: &mut Report) -> Option<BgpIdentifier> {
+    let id: BgpIdentifier = value.parsed("a router id", report, |text| {
+        text.parse::<BgpIdentifier>().map_err(|_| "expected a dotted quad like 192.0.2.10")
+    })?;
+    if id.0 == 0 {
+        report.error(value.at, "the router id must not be zero (RFC 6286)").label("zero");
+        return None;
+    }
+    Some(id)
+}
+
+/// A path that is not empty.
+fn path(value: Value<'_>, report: &mut Report) -> Option<PathBuf> {
+    value.text("a path", report).map(PathBuf::from)
+}
+
+/// The name of something declared elsewhere.
+pub(crate) fn name(value: Value<'_>, report: &mut Report) -> Option<String> {
+    value.text("a name", report)
+}
+
+/// `{ ipv4 = …, ipv6 = … }` of addresses, each of its family.
+fn family_addresses(value: Value<'_>, report: &mut Report) -> Option<FamilyMap<Option<IpAddr>>> {
+    let mut section = match value.toml {
+        DeValue::Table(_) => Section::new(value, "", value.at, report)?,
+        _ => return value.expected("a table like { ipv4 = \"192.0.2.1\", ipv6 = \"2001:db8::1\" }", report),
+    };
+    let map = FamilyMap::from_fn(|family| {
+        let address = section.get(family.name(), report, Value::address)?;
+        if Prefix::host(address.value).family() != family {
+            report
+                .error(address.at, format!("`{}` is not an {} address", address.value, family.name()))
+                .label(format!("expected an {} address", family.name()));
+            return None;
+        }
+        Some(address.value)
+    });
+    section.place = "this table".to_owned();
+    section.finish(report);
+    Some(map)
+}
+
+/// `[kernel]`.
+#[derive(Default)]
+pub(crate) struct RawKernel {
+    pub(crate) install: Key<bool>,
+    pub(crate) table: Key<u32>,
+    pub(crate) metric: Key<u32>,
+    pub(crate) max_paths: Key<u16>,
+    pub(crate) nexthop_groups: Key<bool>,
+    pub(crate) prefsrc: Key<FamilyMap<Option<IpAddr>>>,
+    pub(crate) on_stop: Key<OnStop>,
+}
+
+impl RawKernel {
+    pub(crate) fn read(mut section: Section<'_>, report: &mut Report) -> RawKernel {
+        let raw = RawKernel {
+            install: section.get("install", report, Value::boolean),
+            table: section.get("table", report, table),
+            metric: section.get("metric", report, |v, r| v.integer(1..=u64::from(u32::MAX), r)),
+            max_paths: section.get("max-paths", report, |v, r| v.integer(1..=256, r)),
+            nexthop_groups: section.get("nexthop-groups", report, Value::boolean),
+            prefsrc: section.get("prefsrc", report, family_addresses),
+            on_stop: section.get("on-stop", report, |v, r| {
+                v.word(&[("keep", OnStop::Keep), ("flush", OnStop::Flush)], r)
+            }),
+        };
+        section.finish(report);
+        raw
+    }
+}
+
+/// A kernel table: `"main"` (254), `"default"` (253), or a number; never `local` (255), which is the kernel's.
+fn table(value: Value<'_>, report: &mut Report) -> Option<u32> {
+    let table = match value.toml {
+        DeValue::String(_) => value.word(&[("main", 254), ("default", 253)], report)?,
+        DeValue::Integer(_) => value.integer(1..=u64::from(u32::MAX), report)?,
+        _ => return value.expected("\"main\" or a table's number", report),
+    };
+    if table == 255 {
+        report.error(value.at, "table 255 (`local`) belongs to the kernel").label("take another");
+        return None;
+    }
+    Some(table)
+}
+
+/// `[api]`.
+#[derive(Default)]
+pub(crate) struct RawApi {
+    pub(crate) socket: Key<PathBuf>,
+    pub(crate) http: Key<SocketAddr>,
+}
+
+impl RawApi {
+    pub(crate) fn read(mut section: Section<'_>, report: &mut Report) -> RawApi {
+        let raw = RawApi {
+            socket: section.get("socket", report, path),
+            http: section.get("http", report, Value::socket_address),
+        };
+        section.finish(report);
+        raw
+    }
+}
+
+/// `[rpki]`.
+#[derive(Default)]
+pub(crate) struct RawRpki {
+    pub(crate) servers: Key<List<HostPort>>,
+    pub(crate) slurm: Key<PathBuf>,
+}
+
+impl RawRpki {
+    pub(crate) fn read(mut section: Section<'_>, report: &mut Report) -> RawRpki {
+        let raw = RawRpki {
+            servers: section
+                .get("servers", report, |v, r| v.list("servers", r, |v, r| host_port(v, "an RTR cache", 323, r))),
+            slurm: section.get("slurm", report, path),
+        };
+        section.finish(report);
+        raw
+    }
+}
+
+fn host_port(value: Value<'_>, what: &str, default: u16, report: &mut Report) -> Option<HostPort> {
+    value.parsed(what, report, |text| HostPort::parse(text, default))
+}
+
+/// `[irr]`.
+#[derive(Default)]
+pub(crate) struct RawIrr {
+    pub(crate) server: Key<HostPort>,
+    pub(crate) sources: Key<Vec<String>>,
+    pub(crate) refresh: Key<Duration>,
+}
+
+impl RawIrr {
+    pub(crate) fn read(mut section: Section<'_>, report: &mut Report) -> RawIrr {
+        let refresh = Duration::from_secs(300)..=Duration::from_secs(30 * 86_400);
+        let raw = RawIrr {
+            server: section.get("server", report, |v, r| host_port(v, "a whois server", 43, r)),
+            sources: section.get("sources", report, registry_sources),
+            refresh: section.get("refresh", report, |v, r| v.duration(refresh, r)),
+        };
+        section.finish(report);
+        raw
+    }
+}
+
+/// `[peeringdb]`.
+#[derive(Default)]
+pub(crate) struct RawPeeringDb {
+    pub(crate) url: Key<String>,
+    pub(crate) api_key_file: Key<PathBuf>,
+}
+
+impl RawPeeringDb {
+    pub(crate) fn read(mut section: Section<'_>, report: &mut Report) -> RawPeeringDb {
+        let raw = RawPeeringDb {
+            url: section.get("url", report, |v, r| {
+                v.parsed("an address of a web service", r, |text| {
+                    let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
+                    match rest {
+                        Some(rest) if !rest.is_empty() => Ok(text.trim_end_matches('/').to_owned()),
+                        _ => Err("expected https://HOST/PATH"),
+                    }
+                })
+            }),
+            api_key_file: section.get("api-key-file", report, path),
+        };
+        section.finish(report);
+        raw
+    }
+}
+
+/// One `[[originate]]`.
+pub(crate) struct RawOriginate {
+    pub(crate) prefix: Key<Prefix>,
+    pub(crate) kernel: Key<OriginateKernel>,
+    pub(crate) communities: Key<Communities>,
+}
+
+impl RawOriginate {
+    pub(crate) fn read_all(value: Value<'_>, report: &mut Report) -> Vec<RawOriginate> {
+        if matches!(value.toml, DeValue::Table(_)) {
+            report
+                .error(value.at, "`originate` is a list of tables")
+                .label("a single table")
+                .help("write [[originate]] with double brackets");
+            return Vec::new();
+        }
+        let list = value.list("tables", report, |value, report| {
+            let mut section = Section::new(value, "[originate]", value.at, report)?;
+            let raw = RawOriginate {
+                prefix: section.get("prefix", report, Value::prefix),
+                kernel: section.get("kernel", report, |v, r| {
+                    let words = [
+                        ("blackhole", OriginateKernel::Blackhole),
+                        ("unreachable", OriginateKernel::Unreachable),
+                        ("none", OriginateKernel::None),
+                    ];
+                    v.word(&words, r)
+                }),
+                communities: section.get("communities", report, Value::communities),
+            };
+            missing(&mut section, &["prefix"], report);
+            section.finish(report);
+            Some(raw)
+        });
+        list.unwrap_or_default().into_iter().map(|raw| raw.value).collect()
+    }
+}
+
+/// Reports keys that must be there and are not.
+fn missing(section: &mut Section<'_>, keys: &[&'static str], report: &mut Report) {
+    for key in keys {
+        if section.entry(key).is_none() {
+            report.error(section.at, format!("`{key}` is missing in {}", section.title())).label("of this");
+        }
+    }
+}
+
+/// One `[redistribute.…]`.
+pub(crate) struct RawRedistribution {
+    pub(crate) policy: Key<String>,
+}
+
+impl RawRedistribution {
+    pub(crate) fn read(mut section: Section<'_>, report: &mut Report) -> RawRedistribution {
+        let raw = RawRedistribution { policy: section.get("policy", report, name) };
+        section.finish(report);
+        raw
+    }
+}
+
+/// One `[host-routes.INTERFACE]`.
+pub(crate) struct RawHostRoutes {
+    pub(crate) prefixes: Key<List<Prefix>>,
+    /// `prefixes` stands there, right or wrong.
+    pub(crate) has_prefixes: bool,
+    pub(crate) gateway: Key<FamilyMap<Option<IpAddr>>>,
+    pub(crate) policy: Key<String>,
+    pub(crate) guard: Key<Guard>,
+    pub(crate) filter: Key<bool>,
+    pub(crate) vms: Vec<RawVm>,
+}
+
+impl RawHostRoutes {
+    pub(crate) fn read(mut section: Section<'_>, report: &mut Report) -> RawHostRoutes {
+        let guards = [("open", Guard::Open), ("pinned", Guard::Pinned), ("provisioned", Guard::Provisioned)];
+        let raw = RawHostRoutes {
+            prefixes: section.get("prefixes", report, |v, r| v.list("prefixes", r, Value::prefix)),
+            has_prefixes: section.entry("prefixes").is_some(),
+            gateway: section.get("gateway", report, family_addresses),
+            policy: section.get("policy", report, name),
+            guard: section.get("guard", report, |v, r| v.word(&guards, r)),
+            filter: section.get("filter", report, Value::boolean),
+            vms: match section.entry("vm") {
+                Some((_, value)) => RawVm::read_all(value, &section.place, report),
+                None => Vec::new(),
+            },
+        };
+        section.finish(report);
+        raw
+    }
+}
+
+/// One `[[host-routes.INTERFACE.vm]]`.
+pub(crate) struct RawVm {
+    pub(crate) name: Key<String>,
+    pub(crate) mac: Key<MacAddress>,
+    pub(crate) addresses: Key<List<IpAddr>>,
+}
+
+impl RawVm {
+    fn read_all(value: Value<'_>, place: &str, report: &mut Report) -> Vec<RawVm> {
+        let list = value.list("tables", report, |value, report| {
+            let mut section = Section::new(value, format!("[{place}.vm]"), value.at, report)?;
+            let raw = RawVm {
+                name: section.get("name", report, name),
+                mac: section.get("mac", report, |v, r| v.parsed("a MAC address", r, str::parse)),
+                addresses: section.get("addresses", report, |v, r| v.list("addresses", r, Value::address)),
+            };
+            missing(&mut section, &["name", "mac", "addresses"], report);
+            section.finish(report);
+            Some(raw)
+        });
+        list.unwrap_or_default().into_iter().map(|raw| raw.value).collect()
+    }
+}
+
+/// `[prefix-set.NAME]` or `[community-set.NAME]`: texts whose syntax the policy language owns.
+pub(crate) struct RawSet {
+    pub(crate) members: List<String>,
+}
+
+impl RawSet {
+    pub(crate) fn read(mut section: Section<'_>, key: &'static str, report: &mut Report) -> RawSet {
+        let members = section.get(key, report, |v, r| v.list(key, r, |v, r| v.text("a string", r)));
+        missing(&mut section, &[key], report);
+        section.finish(report);
+        RawSet { members: members.map_or_else(Vec::new, |list| list.value) }
+    }
+}
+
+/// `[policy.NAME]`.
+pub(crate) struct RawPolicy {
+    pub(crate) at: Location,
+    pub(crate) rules: List<String>,
+}
+
+impl RawPolicy {
+    pub(crate) fn read(mut section: Section<'_>, report: &mut Report) -> RawPolicy {
+        let rules = section.get("rules", report, |v, r| v.list("rules", r, |v, r| v.text("a rule", r)));
+        missing(&mut section, &["rules"], report);
+        let at = section.at;
+        section.finish(report);
+        RawPolicy { at, rules: rules.map_or_else(Vec::new, |list| list.value) }
+    }
+}
