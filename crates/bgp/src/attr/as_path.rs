@@ -1,4 +1,5 @@
-//! AS_PATH (RFC 4271 section 4.3, RFC 5065 confederation segments) in its four-octet wire form.
+//! AS_PATH (RFC 4271 section 4.3, RFC 5065 confederation segments) in its four-octet wire form, and the way from and to
+//! the two-octet one (RFC 6793).
 
 use std::fmt;
 
@@ -24,6 +25,23 @@ pub enum SegmentKind {
 #[derive(Clone, PartialEq, Eq, Hash, Default)]
 pub struct AsPath(SmallVec<[u8; 48]>);
 
+/// Why octets are no AS path (RFC 7606 section 7.2, RFC 7607).
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum AsPathError {
+    /// A segment of a kind that does not exist.
+    #[error("unknown segment type")]
+    Kind,
+    /// A segment of no AS numbers.
+    #[error("empty segment")]
+    Empty,
+    /// The octets end inside a segment.
+    #[error("segment overruns the attribute")]
+    Truncated,
+    /// AS 0, which nobody has.
+    #[error("AS 0 in the path")]
+    Zero,
+}
+
 impl SegmentKind {
     /// The kind of a wire code.
     #[must_use]
@@ -35,6 +53,12 @@ impl SegmentKind {
             4 => Some(SegmentKind::ConfedSet),
             _ => None,
         }
+    }
+
+    /// Whether it stays within a confederation (RFC 5065).
+    #[must_use]
+    pub const fn is_confederation(self) -> bool {
+        matches!(self, SegmentKind::ConfedSequence | SegmentKind::ConfedSet)
     }
 }
 
@@ -58,6 +82,108 @@ impl AsPath {
                 self.0.extend_from_slice(&asn.0.to_be_bytes());
             }
         }
+    }
+
+    /// Reads the four-octet wire form.
+    ///
+    /// # Errors
+    /// Octets that are no well-formed path.
+    pub fn from_wire(octets: &[u8]) -> Result<AsPath, AsPathError> {
+        let mut rest = octets;
+        while let Some((_, numbers)) = next_segment::<4>(&mut rest)? {
+            if numbers.contains(&[0; 4]) {
+                return Err(AsPathError::Zero);
+            }
+        }
+        Ok(AsPath(SmallVec::from_slice(octets)))
+    }
+
+    /// Reads the two-octet wire form of a speaker that does not know RFC 6793.
+    ///
+    /// # Errors
+    /// Octets that are no well-formed path.
+    pub fn from_two_octet_wire(octets: &[u8]) -> Result<AsPath, AsPathError> {
+        let mut path = AsPath::default();
+        let mut rest = octets;
+        while let Some((kind, numbers)) = next_segment::<2>(&mut rest)? {
+            if numbers.contains(&[0; 2]) {
+                return Err(AsPathError::Zero);
+            }
+            let asns = numbers.iter().map(|n| Asn(u32::from(u16::from_be_bytes(*n))));
+            path.push_segment(kind, &asns.collect::<SmallVec<[Asn; 16]>>());
+        }
+        Ok(path)
+    }
+
+    /// Appends the two-octet wire form, AS_TRANS where a number does not fit; whether there was such a number, so that
+    /// AS4_PATH has to go along.
+    pub fn put_two_octet_wire(&self, out: &mut Vec<u8>) -> bool {
+        let mut lossy = false;
+        for (kind, asns) in self.segments() {
+            out.push(kind as u8);
+            out.push(u8::try_from(asns.clone().count()).unwrap_or(u8::MAX));
+            for asn in asns {
+                lossy |= asn.0 > u32::from(u16::MAX);
+                out.extend_from_slice(&asn.to_two_octets().to_be_bytes());
+            }
+        }
+        lossy
+    }
+
+    /// Whether it has a confederation segment.
+    #[must_use]
+    pub fn has_confederation(&self) -> bool {
+        self.segments().any(|(kind, _)| kind.is_confederation())
+    }
+
+    /// The path without its confederation segments.
+    #[must_use]
+    pub fn without_confederation(&self) -> AsPath {
+        let mut path = AsPath::default();
+        for (kind, asns) in self.segments().filter(|(kind, _)| !kind.is_confederation()) {
+            path.push_segment(kind, &asns.collect::<SmallVec<[Asn; 16]>>());
+        }
+        path
+    }
+
+    /// This path, of two-octet numbers, with the four-octet numbers of `as4` at its end: as many leading numbers of this
+    /// one as it is longer by, then `as4` (RFC 6793 section 4.2.3). `None`: `as4` is longer, and so means nothing.
+    #[must_use]
+    pub(crate) fn merged_with(&self, as4: &AsPath) -> Option<AsPath> {
+        let mut keep = self.decision_len().checked_sub(as4.decision_len())?;
+        let mut front: SmallVec<[(SegmentKind, SmallVec<[Asn; 16]>); 4]> = SmallVec::new();
+        for (kind, asns) in self.segments() {
+            let taken: SmallVec<[Asn; 16]> = match kind {
+                SegmentKind::ConfedSequence | SegmentKind::ConfedSet => asns.collect(),
+                _ if keep == 0 => break,
+                SegmentKind::Set => {
+                    keep = keep.saturating_sub(1);
+                    asns.collect()
+                }
+                SegmentKind::Sequence => {
+                    let taken: SmallVec<[Asn; 16]> =
+                        asns.take(usize::try_from(keep).unwrap_or(usize::MAX)).collect();
+                    keep = keep.saturating_sub(u32::try_from(taken.len()).unwrap_or(u32::MAX));
+                    taken
+                }
+            };
+            front.push((kind, taken));
+        }
+        let mut path = AsPath::default();
+        let mut tail =
+            as4.segments().map(|(kind, asns)| (kind, asns.collect::<SmallVec<[Asn; 16]>>())).peekable();
+        // A sequence cut in two becomes one again, so that the path reads as it was sent.
+        if let (Some((SegmentKind::Sequence, last)), Some((SegmentKind::Sequence, first))) =
+            (front.last_mut(), tail.peek())
+            && last.len().saturating_add(first.len()) <= 255
+        {
+            last.extend_from_slice(first);
+            tail.next();
+        }
+        for (kind, asns) in front.into_iter().chain(tail) {
+            path.push_segment(kind, &asns);
+        }
+        Some(path)
     }
 
     /// The four-octet wire form.
@@ -148,6 +274,24 @@ impl AsPath {
         }
         path
     }
+}
+
+/// Takes the first segment of `N`-octet numbers off `rest`; `None` at its end.
+fn next_segment<'a, const N: usize>(
+    rest: &mut &'a [u8],
+) -> Result<Option<(SegmentKind, &'a [[u8; N]])>, AsPathError> {
+    if rest.is_empty() {
+        return Ok(None);
+    }
+    let (&[kind, count], tail) = rest.split_first_chunk::<2>().ok_or(AsPathError::Truncated)?;
+    let kind = SegmentKind::from_wire(kind).ok_or(AsPathError::Kind)?;
+    if count == 0 {
+        return Err(AsPathError::Empty);
+    }
+    let length = usize::from(count).saturating_mul(N);
+    let (numbers, tail) = tail.split_at_checked(length).ok_or(AsPathError::Truncated)?;
+    *rest = tail;
+    Ok(Some((kind, numbers.as_chunks::<N>().0)))
 }
 
 impl fmt::Display for AsPath {

@@ -1,0 +1,25 @@
+//! A session with one peer: the finite state machine of RFC 4271 section 8 over two connections, one of each direction,
+//! with collision (section 6.8), negotiation and timers. Nothing here reads a socket or a clock.
+//!
+//! The driver hands in what happened ([`Input`]) and when, and does what comes out ([`Output`]), in order. It calls again
+//! with [`Input::Timer`] when [`Session::deadline`] has come. A connection is named by its [`Direction`]: there is never
+//! more than one of each, which [`Session::accepts`] sees to.
+//!
+//! After an error the session stays Idle for a while that doubles, so that a broken peer is not hammered; it accepts no
+//! connection in that time. What is sent in Established is the driver's own business, but for KEEPALIVE and NOTIFICATION.
+//!
+//! Leaves out: DelayOpen, and what a restart means for routes (RFC 4724), of which only the capability is exchanged.
+
+mod config;
+mod event;
+mod machine;
+mod negotiate;
+mod timers;
+
+#[cfg(test)]
+mod tests;
+
+pub use config::{PeerAs, SessionConfig};
+pub use event::{AdminStop, Counters, Direction, DownReason, Input, LastError, Output, SendQueue, State};
+pub use machine::Session;
+pub use negotiate::Negotiated;
