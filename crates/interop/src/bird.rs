@@ -28,7 +28,15 @@ impl Bird {
     /// # Errors
     /// When it does not start or refuses its configuration.
     pub fn start(ns: &Ns, config: &Config) -> Result<Bird> {
-        let file = ns.file("bird.conf", &text(config))?;
+        Bird::start_raw(ns, config, &text(config))
+    }
+
+    /// Starts `bird` with a configuration of BIRD's own text; `config` is what questions refer to.
+    ///
+    /// # Errors
+    /// As [`Bird::start`].
+    pub fn start_raw(ns: &Ns, config: &Config, raw: &str) -> Result<Bird> {
+        let file = ns.file("bird.conf", raw)?;
         let socket = ns.dir().join("bird.ctl");
         let mut command = ns.command("bird");
         command.arg("-f").arg("-c").arg(file).arg("-s").arg(&socket);
@@ -158,11 +166,10 @@ impl Router for Bird {
 
     fn count(&self, family: Family) -> Result<u64> {
         let table = if family == Family::Ipv4 { "master4" } else { "master6" };
-        let text = self.birdc(&format!("show route table {table} where source = RTS_BGP count"))?;
+        let text = self.birdc(&format!("show route table {table} primary where source = RTS_BGP count"))?;
         let line = text.lines().find(|line| line.contains("routes for")).unwrap_or_default();
-        let words: Vec<&str> = line.split_whitespace().collect();
-        let at = words.iter().position(|word| *word == "for").map(|index| index + 1);
-        let number = at.and_then(|index| words.get(index)).and_then(|word| word.parse().ok());
+        // `2000 of 2001 routes for 2001 networks in table master4`
+        let number = line.split_whitespace().next().and_then(|word| word.parse().ok());
         number.ok_or_else(|| Error::new(format!("no count in: {text}")))
     }
 
