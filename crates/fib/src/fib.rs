@@ -1,0 +1,256 @@
+//! The kernel's routes: what is wanted less what is installed, written in batches.
+//!
+//! Routes carry our protocol number ([`crate::PROTOCOL`]) and one metric in one table; whatever else the table holds is
+//! never touched: a new route is created exclusively, a route of ours is replaced only where the last look showed
+//! ours, and removals name our protocol. Next hops are kernel objects where the kernel has them.
+//!
+//! Left out so far: several tables, route metrics (MTU), policy rules, resilient groups.
+
+mod book;
+mod events;
+mod failures;
+mod neighbors;
+mod objects;
+mod queue;
+mod sync;
+mod table;
+mod write;
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use siskin_net::{FamilyMap, NextHopGroup, Prefix};
+
+use crate::channel::Channel;
+use crate::error::FibError;
+use crate::wire::batch::Batch;
+use crate::wire::route::MAIN_TABLE;
+use crate::{DEFAULT_NEXTHOP_ID_BASE, NEXTHOP_IDS};
+use book::Book;
+use neighbors::Neighbors;
+pub use neighbors::OurNeighbor;
+pub use objects::NextHopObject;
+use objects::Objects;
+use table::state;
+
+/// How routes are written. The `[kernel]` section.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FibConfig {
+    /// The kernel's table: 254 is `main`.
+    pub table: u32,
+    /// The priority of our routes; lower wins. IPv6 counts 0 as 1024.
+    pub metric: u32,
+    /// The source address of packets this machine sends itself; it must be an address of the machine.
+    pub prefsrc: FamilyMap<Option<IpAddr>>,
+    /// Use kernel next-hop objects; without, every route carries its next hops.
+    pub nexthop_groups: bool,
+    /// Hops a route may have at most; of a wider group the first ones are used.
+    pub max_paths: u16,
+    /// The first of our range of next-hop ids, [`NEXTHOP_IDS`] long.
+    pub nexthop_id_base: u32,
+}
+
+impl Default for FibConfig {
+    fn default() -> FibConfig {
+        FibConfig {
+            table: MAIN_TABLE,
+            metric: 32,
+            prefsrc: FamilyMap::default(),
+            nexthop_groups: true,
+            max_paths: 16,
+            nexthop_id_base: DEFAULT_NEXTHOP_ID_BASE,
+        }
+    }
+}
+
+impl FibConfig {
+    fn check(&self) -> Result<(), FibError> {
+        if [0, 255].contains(&self.table) {
+            return Err(FibError::Config("tables 0 (unspecified) and 255 (local) are the kernel's own"));
+        }
+        if self.max_paths == 0 || self.max_paths > 256 {
+            return Err(FibError::Config("max-paths must be 1 to 256"));
+        }
+        if self.nexthop_id_base == 0 || self.nexthop_id_base > u32::MAX - NEXTHOP_IDS {
+            return Err(FibError::Config("the range of next-hop ids must lie between 1 and 4,278,190,079"));
+        }
+        for (family, address) in self.prefsrc.iter() {
+            if address.is_some_and(|a| crate::wire::family_of_address(a) != family) {
+                return Err(FibError::Config("prefsrc is of the wrong family"));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The newest wish about a prefix.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FibChange {
+    /// The destination.
+    pub prefix: Prefix,
+    /// Where it goes; `None`: it is no longer wanted.
+    pub target: Option<Arc<NextHopGroup>>,
+}
+
+/// How many routes are in which state.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct FibCounts {
+    /// In the kernel, as far as we know: also adopted ones, and ones that wait to be changed.
+    pub installed: usize,
+    /// Waiting to be written.
+    pub pending: usize,
+    /// Refused by the kernel, or without a usable next hop.
+    pub failed: usize,
+}
+
+/// What one call of [`Fib::write`] did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct WriteProgress {
+    /// Prefixes whose kernel route is now as wanted.
+    pub written: usize,
+    /// Prefixes the kernel refused, or whose next hops cannot be used.
+    pub refused: usize,
+    /// Prefixes that still wait: call again.
+    pub pending: usize,
+    /// Call again after this time even if nothing is wanted: something is to be retried.
+    pub retry_after: Option<Duration>,
+}
+
+/// The state of a route.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RouteState {
+    /// The kernel has it.
+    Installed,
+    /// It waits to be written or removed.
+    Pending,
+    /// A previous run left it, and nobody wants it so far: [`Fib::sweep`] removes it.
+    Adopted,
+    /// It is not as wanted; it is tried again.
+    Failed {
+        /// The kernel's error number.
+        errno: i32,
+        /// The reason in words, the kernel's own where it gave some.
+        text: Arc<str>,
+    },
+}
+
+/// A route and its state.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InstalledRoute {
+    /// The destination.
+    pub prefix: Prefix,
+    /// Where it should go; of one that is being removed, where it goes.
+    pub group: Option<Arc<NextHopGroup>>,
+    /// Its state.
+    pub state: RouteState,
+}
+
+/// What is wanted, what is installed, and the socket between. One thread owns it.
+#[derive(Debug)]
+pub struct Fib {
+    channel: Channel,
+    batch: Batch,
+    book: Book,
+    neighbors: Neighbors,
+    /// When incomplete groups are tried again, and after how long the next time.
+    heal_at: Option<Instant>,
+    heal_wait: Duration,
+    /// A dump is due then.
+    resync_at: Option<Instant>,
+}
+
+impl Fib {
+    /// Opens the writer and adopts what a previous run left: routes and next-hop objects of our protocol, neighbour
+    /// entries too. They stay until they are wanted or [`Fib::sweep`] is called. If the kernel has no next-hop objects,
+    /// they are switched off.
+    ///
+    /// # Errors
+    /// [`FibError::Permission`] without CAP_NET_ADMIN, [`FibError::Config`] for impossible settings, else what the
+    /// socket or the kernel says.
+    pub fn open(config: FibConfig) -> Result<Fib, FibError> {
+        config.check()?;
+        let channel = Channel::open_writer()?;
+        let objects = Objects::new(config.nexthop_groups, config.nexthop_id_base, config.max_paths);
+        let mut fib = Fib {
+            channel,
+            batch: Batch::new(),
+            book: Book::new(config, objects),
+            neighbors: Neighbors::default(),
+            heal_at: None,
+            heal_wait: write::HEAL_FIRST,
+            resync_at: None,
+        };
+        if let Err(error) = fib.book.objects.adopt(&mut fib.channel) {
+            if !crate::state::unsupported(&error) {
+                return Err(error);
+            }
+            tracing::info!("this kernel has no next-hop objects: next hops are written inline");
+            fib.book.objects.enabled = false;
+        }
+        fib.resync()?;
+        fib.neighbors.adopt(&mut fib.channel)?;
+        Ok(fib)
+    }
+
+    /// The writer's netlink port id, for [`crate::Monitor::ignore_port`].
+    #[must_use]
+    pub fn port(&self) -> u32 {
+        self.channel.port()
+    }
+
+    /// The settings in force; `nexthop_groups` as the kernel allows it.
+    #[must_use]
+    pub fn config(&self) -> FibConfig {
+        FibConfig { nexthop_groups: self.book.objects.enabled, ..self.book.config.clone() }
+    }
+
+    /// Takes over a wish; the newest one of a prefix counts. Nothing is written before [`Fib::write`].
+    pub fn want(&mut self, change: &FibChange) {
+        self.book.want(change.prefix, change.target.as_ref());
+    }
+
+    /// How many prefixes wait to be written.
+    #[must_use]
+    pub fn pending(&self) -> usize {
+        self.book.counts().iter().map(|(_, counts)| counts.pending).sum()
+    }
+
+    /// How many routes are in which state.
+    #[must_use]
+    pub fn counts(&self) -> FamilyMap<FibCounts> {
+        self.book.counts()
+    }
+
+    /// Ends the grace of adopted routes: those that nobody wanted are marked for removal, and from now on whatever of
+    /// our protocol turns up unwanted is removed. Returns how many; [`Fib::write`] then removes them.
+    pub fn sweep(&mut self) -> usize {
+        self.book.swept = true;
+        let adopted = self.book.select(|cell| cell.is(state::ADOPTED));
+        for prefix in &adopted {
+            self.book.update(*prefix, |cell| {
+                cell.clear(state::ADOPTED);
+                cell.set(state::PENDING);
+            });
+        }
+        adopted.len() + self.book.leftovers.len()
+    }
+
+    /// A route with its state.
+    #[must_use]
+    pub fn get(&self, prefix: Prefix) -> Option<InstalledRoute> {
+        self.book.route(prefix)
+    }
+
+    /// At most `limit` routes behind `from` (`None`: from the start), in order of prefix: IPv4 first. To resume, pass the
+    /// last prefix seen. A route that appears behind a walker's back may be missed; none is shown twice.
+    pub fn routes(&mut self, from: Option<Prefix>, limit: usize) -> Vec<InstalledRoute> {
+        self.book.walk(from, limit)
+    }
+
+    /// The next-hop objects of ours that the kernel has.
+    #[must_use]
+    pub fn nexthops(&self) -> Vec<NextHopObject> {
+        self.book.objects.list()
+    }
+}

@@ -1,0 +1,106 @@
+//! What others do to our routes, and how it is mended.
+
+use std::time::Instant;
+
+use super::Fib;
+use super::table::{GroupId, NONE};
+use super::write::HEAL_FIRST;
+use crate::PROTOCOL;
+use crate::event::{KernelEvent, KernelRoute};
+use crate::wire::link::Link;
+
+impl Fib {
+    /// Takes note of an event. Routes of ours that others deleted or replaced are wanted again, objects that went with a
+    /// link are looked for, refused routes are tried again when a link or address comes; [`Fib::write`] then does it.
+    pub fn on_event(&mut self, event: &KernelEvent) {
+        match event {
+            KernelEvent::Link { link, deleted } => self.on_link(link, *deleted),
+            KernelEvent::Address { address, deleted } => {
+                let ours =
+                    self.book.config.prefsrc.iter().any(|(_, source)| *source == Some(address.address));
+                if *deleted && ours {
+                    // IPv4 routes go with their preferred source, IPv6 ones lose it: nobody says so.
+                    self.resync_at = Some(Instant::now());
+                } else if !*deleted {
+                    self.hurry();
+                }
+            }
+            KernelEvent::Route { port, .. } if *port == self.channel.port() => {}
+            KernelEvent::Route { route, deleted, .. } if route.table == self.book.config.table => {
+                self.on_route(route, *deleted);
+            }
+            KernelEvent::Route { .. } => {}
+            KernelEvent::Neighbor { neighbor, deleted } => self.neighbors.on_event(neighbor, *deleted),
+            KernelEvent::NextHop { nexthop } => {
+                self.book.objects.suspect |= self.book.objects.owns(nexthop.id)
+            }
+            KernelEvent::NextHopDeleted { id } => self.book.objects.suspect |= self.book.objects.owns(*id),
+            KernelEvent::Overrun => {
+                self.resync_at = Some(Instant::now());
+                self.neighbors.doubt();
+                self.hurry();
+            }
+        }
+    }
+
+    fn on_link(&mut self, link: &Link, deleted: bool) {
+        let usable = !deleted && link.usable();
+        self.neighbors.on_link(link.index, usable, deleted);
+        if !self.book.objects.link(link.index, usable, deleted) {
+            return;
+        }
+        if usable {
+            self.hurry();
+        }
+        if !self.book.objects.enabled {
+            // Whether the kernel kept the routes depends on family, carrier and siblings: they are written anew.
+            let groups = self.book.objects.groups_on(link.index);
+            let concerns = |id: GroupId| groups.contains(&id);
+            for prefix in self.book.select(|cell| concerns(cell.installed) || concerns(cell.wanted)) {
+                self.book.doubt(prefix);
+            }
+            if usable {
+                self.book.unblocked(&groups);
+            }
+        }
+    }
+
+    /// Something that may have been the cause of refusals has changed.
+    fn hurry(&mut self) {
+        let now = Instant::now();
+        self.book.failures.hurry(now);
+        if self.book.objects.incomplete {
+            self.heal_at = Some(now);
+            self.heal_wait = HEAL_FIRST;
+        }
+    }
+
+    fn on_route(&mut self, route: &KernelRoute, deleted: bool) {
+        let prefix = route.prefix;
+        if route.metric != self.book.metric(prefix.family()) {
+            return;
+        }
+        let cell = self.book.cell(prefix);
+        match (route.protocol == PROTOCOL, deleted) {
+            (true, true) if cell.wanted == NONE => self.book.vanished(prefix),
+            // Of an IPv6 multipath perhaps only one hop went: the write is to replace.
+            (true, true) => self.book.disturbed(prefix),
+            (true, false) if cell.wanted == NONE && cell.installed == NONE => {
+                // With our protocol number, but not from us: a dump shows what it is.
+                self.resync_at.get_or_insert_with(Instant::now);
+            }
+            (true, false) => self.book.doubt(prefix),
+            (false, false) => {
+                self.book.foreign.insert(prefix, route.protocol);
+                // `replace` does not look at the protocol, so ours is gone; after `append` it still is there.
+                if cell.installed != NONE {
+                    self.book.disturbed(prefix);
+                }
+            }
+            (false, true) => {
+                self.book.foreign.remove(&prefix);
+                self.book.retry(prefix);
+            }
+        }
+    }
+}

@@ -1,0 +1,98 @@
+//! Reading the kernel's table: at the start, after lost events, on doubt; and leaving nothing behind.
+
+use std::time::Instant;
+
+use siskin_net::{Family, FamilyMap};
+
+use super::Fib;
+use super::book::Book;
+use super::table::{GroupId, NONE, state};
+use crate::error::FibError;
+use crate::state::no_such_table;
+use crate::wire::route::{self, RouteMessage};
+use crate::wire::{batch::Batch, nexthop};
+
+impl Fib {
+    /// Reads our table and marks what differs from what we thought: missing routes wait to be written, changed ones to
+    /// be replaced, unknown ones of ours are adopted (after [`Fib::sweep`]: removed). Returns how many routes were
+    /// missing or changed; [`Fib::write`] then mends them.
+    ///
+    /// # Errors
+    /// What the socket or the kernel says; the books may then be behind, and it should be called again.
+    pub fn resync(&mut self) -> Result<usize, FibError> {
+        self.resync_at = None;
+        let before = self.book.counts();
+        if self.book.objects.enabled && before != FamilyMap::default() {
+            let lost = self.book.objects.verify(&mut self.channel)?;
+            self.book.lost(&lost);
+            self.heal_at = Some(Instant::now());
+        }
+        let by_id = self.book.objects.kernel_index();
+        for family in Family::ALL {
+            self.dump(family, &by_id)?;
+        }
+        let after = self.book.counts();
+        Ok(Family::ALL.into_iter().map(|f| after[f].pending.saturating_sub(before[f].pending)).sum())
+    }
+
+    fn dump(&mut self, family: Family, by_id: &foldhash::HashMap<u32, GroupId>) -> Result<(), FibError> {
+        let table = self.book.config.table;
+        let build = |batch: &mut Batch| route::dump(batch, family, table);
+        let begin = |book: &mut Book| book.begin_dump(family);
+        let dump = self.channel.dump("reading routes", build, &mut self.book, begin, |book, message| {
+            if let Some(route) = RouteMessage::decode(message) {
+                book.observe(&route, by_id);
+            }
+        });
+        match dump {
+            Err(error) if !no_such_table(&error) => return Err(error),
+            _ => {}
+        }
+        self.book.end_dump(family);
+        Ok(())
+    }
+
+    /// Takes everything of ours out of the kernel: routes, next-hop objects, neighbour entries; for `on-stop = "flush"`.
+    /// Objects go first, and the kernel drops their routes with them, which is faster than one by one. Returns how many
+    /// routes could not be removed.
+    pub fn flush(&mut self) -> usize {
+        self.book.swept = true;
+        for prefix in self.book.select(|_| true) {
+            self.book.failures.forget(prefix);
+            self.book.update(prefix, |cell| {
+                cell.wanted = NONE;
+                cell.clear(state::ADOPTED | state::FAILED);
+                cell.set(state::PENDING);
+            });
+        }
+        if let Err(error) = self.delete_objects() {
+            tracing::warn!(%error, "flushing next-hop objects failed: routes are removed one by one");
+        }
+        loop {
+            let before = self.pending();
+            self.write(usize::MAX);
+            if self.pending() == 0 || self.pending() >= before {
+                break;
+            }
+        }
+        self.neighbors.flush(&mut self.channel);
+        Family::ALL.into_iter().map(|f| self.book.counts()[f].installed).sum()
+    }
+
+    fn delete_objects(&mut self) -> Result<(), FibError> {
+        let ids = self.book.objects.kernel_ids();
+        for part in ids.chunks(512) {
+            self.channel.prepare(&mut self.batch);
+            for id in part {
+                nexthop::remove(&mut self.batch, *id);
+            }
+            let exchange =
+                self.channel.exchange(&mut self.batch, |_, error| tracing::debug!(%error, "flushing"));
+            exchange.map_err(FibError::io("deleting next-hop objects"))?;
+        }
+        if !ids.is_empty() {
+            self.resync()?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,316 @@
+//! Writing: next-hop objects first, then routes in sorted order, one acknowledgement a batch.
+
+use std::io;
+use std::time::{Duration, Instant};
+
+use siskin_net::{Family, Prefix};
+
+use super::book::Step;
+use super::table::GroupId;
+use super::{Fib, WriteProgress};
+use crate::error::KernelError;
+use crate::wire::{flag, route};
+
+/// How many prefixes are prepared together: a batch of plain routes holds about as many.
+const SLICE: usize = 1024;
+/// Incomplete groups are tried again after a second first, then ever more rarely.
+pub(super) const HEAL_FIRST: Duration = Duration::from_secs(1);
+const HEAL_LAST: Duration = Duration::from_secs(30);
+/// How soon again after the socket failed.
+const SOCKET_RETRY: Duration = Duration::from_millis(500);
+/// How soon a conflict with an unknown route leads to a dump, at the earliest.
+const CONFLICT_DUMP: Duration = Duration::from_secs(5);
+
+impl Fib {
+    /// Writes at most `budget` prefixes. What the kernel refuses is recorded with its own words, see [`Fib::get`], and
+    /// tried again: after a second first, after a minute at the latest, or when a link or address changes.
+    pub fn write(&mut self, budget: usize) -> WriteProgress {
+        let mut progress = WriteProgress::default();
+        if let Err(error) = self.write_all(budget, &mut progress) {
+            tracing::warn!(%error, "writing to the kernel failed");
+            progress.retry_after = Some(SOCKET_RETRY);
+        } else {
+            progress.retry_after = self.next_retry();
+        }
+        progress.pending = self.pending();
+        progress
+    }
+
+    fn write_all(&mut self, budget: usize, progress: &mut WriteProgress) -> io::Result<()> {
+        let now = Instant::now();
+        if self.resync_at.is_some_and(|at| at <= now) {
+            self.resync().map_err(io::Error::other)?;
+        }
+        self.tend_objects(now)?;
+        self.neighbors.restore(&mut self.channel);
+        for prefix in self.book.failures.due(now) {
+            self.book.retry(prefix);
+        }
+        self.book.queue.promote();
+        let mut left = budget;
+        while left > 0 && !self.book.queue.is_empty() {
+            for family in Family::ALL {
+                left -= self.write_slice(family, left.min(SLICE), now, progress)?;
+            }
+        }
+        self.tidy(now)
+    }
+
+    /// Finds out what became of doubtful objects, and makes those anew that can be.
+    fn tend_objects(&mut self, now: Instant) -> io::Result<()> {
+        let objects = &mut self.book.objects;
+        if !objects.enabled {
+            return Ok(());
+        }
+        if objects.suspect {
+            let lost = objects.verify(&mut self.channel).map_err(io::Error::other)?;
+            self.book.lost(&lost);
+            self.heal_at = Some(now);
+        }
+        if self.heal_at.is_some_and(|at| at <= now) {
+            let usable = self.book.objects.heal(&mut self.channel, &mut self.batch)?;
+            self.book.unblocked(&usable);
+            self.heal_at = self.book.objects.incomplete.then(|| now + self.heal_wait);
+            self.heal_wait =
+                if self.heal_at.is_some() { (self.heal_wait * 2).min(HEAL_LAST) } else { HEAL_FIRST };
+        }
+        Ok(())
+    }
+
+    /// Writes up to `limit` prefixes of a family; returns how many it took from the queue.
+    fn write_slice(
+        &mut self,
+        family: Family,
+        limit: usize,
+        now: Instant,
+        progress: &mut WriteProgress,
+    ) -> io::Result<usize> {
+        let mut taken = 0;
+        let mut steps: Vec<(Prefix, Step)> = Vec::with_capacity(limit.min(self.book.queue.len(family)));
+        while taken < limit
+            && let Some(prefix) = self.book.queue.pop(family)
+        {
+            taken += 1;
+            match self.book.step(prefix) {
+                Step::Nothing => self.book.settled(prefix),
+                step => steps.push((prefix, step)),
+            }
+        }
+        if let Err(error) = self.make_groups(&steps) {
+            for (prefix, _) in steps {
+                self.book.queue.push(prefix);
+            }
+            return Err(error);
+        }
+        let mut rest = steps.as_slice();
+        while !rest.is_empty() {
+            let (sent, count) = self.encode(family, rest, now, progress);
+            rest = rest.get(count..).unwrap_or_default();
+            if let Err(error) = self.send(&sent, now, progress) {
+                for (prefix, _) in rest {
+                    self.book.queue.push(*prefix);
+                }
+                return Err(error);
+            }
+        }
+        Ok(taken)
+    }
+
+    /// Makes the next-hop objects these steps need.
+    fn make_groups(&mut self, steps: &[(Prefix, Step)]) -> io::Result<()> {
+        let mut groups: Vec<GroupId> = Vec::new();
+        for (_, step) in steps {
+            if let Step::Create(id) | Step::Replace(id) = step
+                && groups.last() != Some(id)
+            {
+                groups.push(*id);
+            }
+        }
+        groups.sort_unstable();
+        groups.dedup();
+        groups.retain(|id| self.book.objects.needs_making(*id));
+        if groups.is_empty() {
+            return Ok(());
+        }
+        self.book.objects.ensure(&groups, &mut self.channel, &mut self.batch)?;
+        if self.heal_at.is_none() {
+            self.heal_at = Some(Instant::now() + self.heal_wait);
+        }
+        Ok(())
+    }
+
+    /// Fills the batch; returns what is in it, and how many steps it covers. The others were settled here: a foreign
+    /// route is in the way, or the group has no usable hop.
+    fn encode(
+        &mut self,
+        family: Family,
+        steps: &[(Prefix, Step)],
+        now: Instant,
+        progress: &mut WriteProgress,
+    ) -> (Vec<(Prefix, Step)>, usize) {
+        let frame = self.book.frame(family);
+        self.channel.prepare(&mut self.batch);
+        let mut sent = Vec::with_capacity(steps.len());
+        for (covered, (prefix, step)) in steps.iter().enumerate() {
+            if self.batch.is_full() {
+                return (sent, covered);
+            }
+            let (group, flags) = match step {
+                Step::Create(group) => (*group, flag::CREATE | flag::EXCL),
+                Step::Replace(group) => (*group, flag::CREATE | flag::REPLACE),
+                Step::Remove | Step::Nothing => {
+                    route::remove(&mut self.batch, *prefix, &frame);
+                    sent.push((*prefix, *step));
+                    continue;
+                }
+            };
+            if let Some(protocol) = self.book.foreign.get(prefix) {
+                let error = in_the_way(*protocol, frame.metric);
+                self.book.refused(*prefix, error, now);
+                progress.refused += 1;
+                continue;
+            }
+            if let Ok(way) = self.book.objects.way(group) {
+                route::put(&mut self.batch, flags, *prefix, &frame, way);
+                sent.push((*prefix, *step));
+            } else {
+                self.book.blocked(*prefix);
+                progress.refused += 1;
+            }
+        }
+        (sent, steps.len())
+    }
+
+    /// Sends the batch and notes what became of each prefix in it.
+    fn send(
+        &mut self,
+        sent: &[(Prefix, Step)],
+        now: Instant,
+        progress: &mut WriteProgress,
+    ) -> io::Result<()> {
+        let mut refusals: Vec<(usize, KernelError)> = Vec::new();
+        let result = self.channel.exchange(&mut self.batch, |number, error| refusals.push((number, error)));
+        if let Err(error) = result {
+            for (prefix, _) in sent {
+                self.book.unsure(*prefix);
+            }
+            return Err(error);
+        }
+        let objects_gone = self.check_objects(sent, &refusals);
+        let mut refusals = refusals.into_iter().peekable();
+        for (number, (prefix, step)) in sent.iter().enumerate() {
+            match refusals.next_if(|(refused, _)| *refused == number) {
+                None => {
+                    self.book.done(*prefix);
+                    progress.written += 1;
+                }
+                // Gone already: that is what was wanted.
+                Some((_, error)) if *step == Step::Remove && error.errno == libc::ESRCH => {
+                    self.book.done(*prefix);
+                    progress.written += 1;
+                }
+                Some(_) if objects_gone => self.book.queue.push(*prefix),
+                Some((_, error)) => {
+                    let error = self.explain(*prefix, *step, error, now);
+                    self.book.refused(*prefix, error, now);
+                    progress.refused += 1;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// If installs were refused, the cause may be a next-hop object that vanished. Says whether one did: then the refused
+    /// routes are written again at once, with new objects.
+    fn check_objects(&mut self, sent: &[(Prefix, Step)], refusals: &[(usize, KernelError)]) -> bool {
+        let put = |number: &usize| matches!(sent.get(*number), Some((_, Step::Create(_) | Step::Replace(_))));
+        let suspicious =
+            refusals.iter().any(|(n, e)| put(n) && [libc::EINVAL, libc::ENOENT].contains(&e.errno));
+        if !suspicious || !self.book.objects.enabled {
+            return false;
+        }
+        match self.book.objects.verify(&mut self.channel) {
+            Ok(lost) => {
+                self.book.lost(&lost);
+                self.heal_at.get_or_insert_with(Instant::now);
+                !lost.is_empty()
+            }
+            Err(_) => false,
+        }
+    }
+
+    /// The kernel's bare "File exists" says less than we know.
+    fn explain(&mut self, prefix: Prefix, step: Step, error: KernelError, now: Instant) -> KernelError {
+        if error.errno != libc::EEXIST || !matches!(step, Step::Create(_)) {
+            return error;
+        }
+        if !self.book.foreign.contains_key(&prefix) && self.resync_at.is_none() {
+            self.resync_at = Some(now + CONFLICT_DUMP);
+        }
+        let metric = self.book.metric(prefix.family());
+        KernelError::new(error.errno, format!("another route with the same metric {metric} exists"))
+    }
+
+    /// When the queue is empty: removes what a previous configuration left, and objects without use.
+    fn tidy(&mut self, now: Instant) -> io::Result<()> {
+        if !self.book.queue.is_empty() || !self.book.swept {
+            return Ok(());
+        }
+        self.remove_leftovers()?;
+        if self.book.objects.has_garbage(true) {
+            self.book.objects.collect(&mut self.channel, &mut self.batch, true)?;
+            self.book.shrink();
+            tracing::trace!(elapsed = ?now.elapsed(), "unused next-hop objects deleted");
+        }
+        Ok(())
+    }
+
+    /// Removes routes of ours that carry the metric of an earlier configuration.
+    fn remove_leftovers(&mut self) -> io::Result<()> {
+        let leftovers = std::mem::take(&mut self.book.leftovers);
+        for part in leftovers.chunks(SLICE) {
+            self.channel.prepare(&mut self.batch);
+            for (prefix, metric) in part {
+                let frame = route::Frame { metric: *metric, ..self.book.frame(prefix.family()) };
+                route::remove(&mut self.batch, *prefix, &frame);
+            }
+            self.channel
+                .exchange(&mut self.batch, |_, error| tracing::debug!(%error, "removing an old route"))?;
+        }
+        Ok(())
+    }
+
+    fn next_retry(&self) -> Option<Duration> {
+        let next = [self.heal_at, self.resync_at, self.book.failures.next_due()].into_iter().flatten().min();
+        next.map(|at| at.saturating_duration_since(Instant::now()))
+    }
+}
+
+/// A foreign route with our metric is there.
+fn in_the_way(protocol: u8, metric: u32) -> KernelError {
+    let name = protocol_name(protocol);
+    KernelError::new(libc::EEXIST, format!("a route of protocol {name} with the same metric {metric} exists"))
+}
+
+/// The names iproute2 gives route protocols (`/etc/iproute2/rt_protos`).
+fn protocol_name(protocol: u8) -> String {
+    let name = match protocol {
+        1 => "redirect",
+        2 => "kernel",
+        3 => "boot",
+        4 => "static",
+        9 => "ra",
+        11 => "zebra",
+        12 => "bird",
+        16 => "dhcp",
+        18 => "keepalived",
+        42 => "babel",
+        186 => "bgp",
+        187 => "isis",
+        188 => "ospf",
+        189 => "rip",
+        192 => "eigrp",
+        _ => return protocol.to_string(),
+    };
+    name.to_owned()
+}

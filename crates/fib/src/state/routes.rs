@@ -1,0 +1,109 @@
+//! The foreign routes, found by exact prefix or by longest match.
+
+use foldhash::HashMap;
+use siskin_net::{Family, FamilyMap, IfIndex, Prefix};
+use smallvec::SmallVec;
+use std::net::IpAddr;
+
+use crate::event::KernelRoute;
+
+/// Routes by prefix; how many there are of each length says which lengths a longest match must try.
+#[derive(Debug)]
+pub(super) struct Routes {
+    by_prefix: HashMap<Prefix, SmallVec<[KernelRoute; 1]>>,
+    lengths: FamilyMap<[u32; 129]>,
+}
+
+impl Default for Routes {
+    fn default() -> Routes {
+        Routes { by_prefix: HashMap::default(), lengths: FamilyMap::from_fn(|_| [0; 129]) }
+    }
+}
+
+impl Routes {
+    pub(super) fn clear(&mut self) {
+        *self = Routes::default();
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = &KernelRoute> {
+        self.by_prefix.values().flatten()
+    }
+
+    /// Adds a route; one of the same table and metric gives way to it. With `!news`, as in a dump, one that is already
+    /// there and better known stays (IPv4 allows several of the same metric, and the first is the one in use).
+    pub(super) fn insert(&mut self, route: KernelRoute, news: bool) {
+        let prefix = route.prefix;
+        let routes = self.by_prefix.entry(prefix).or_default();
+        if routes.is_empty()
+            && let Some(count) = self.lengths[prefix.family()].get_mut(usize::from(prefix.len()))
+        {
+            *count += 1;
+        }
+        match routes.iter_mut().find(|r| r.table == route.table && r.metric == route.metric) {
+            Some(old) if news => *old = route,
+            Some(_) => {}
+            None => {
+                routes.push(route);
+                routes.sort_by_key(|r| r.metric);
+            }
+        }
+    }
+
+    /// Removes a route, or of an IPv6 multipath route the hops that `gone` names.
+    pub(super) fn remove(&mut self, gone: &KernelRoute) {
+        self.edit(gone.prefix, |routes| {
+            routes.retain(|route| {
+                let same =
+                    (route.table, route.metric, route.protocol) == (gone.table, gone.metric, gone.protocol);
+                if same && gone.prefix.family() == Family::Ipv6 && !gone.hops.is_empty() {
+                    let named = |way: (Option<IpAddr>, IfIndex)| {
+                        gone.hops.iter().any(|h| (h.gateway, h.interface) == way)
+                    };
+                    route.hops.retain(|h| !named((h.gateway, h.interface)));
+                    return !route.hops.is_empty();
+                }
+                !same
+            });
+        });
+    }
+
+    /// Removes all that leads over an interface alone, and the hops over it of what has others too.
+    pub(super) fn drop_interface(&mut self, interface: IfIndex) {
+        let touched: Vec<Prefix> = self
+            .by_prefix
+            .iter()
+            .filter(|(_, routes)| routes.iter().any(|r| r.hops.iter().any(|h| h.interface == interface)))
+            .map(|(prefix, _)| *prefix)
+            .collect();
+        for prefix in touched {
+            self.edit(prefix, |routes| {
+                routes.retain(|route| {
+                    let had = route.hops.len();
+                    route.hops.retain(|h| h.interface != interface);
+                    route.hops.len() == had || !route.hops.is_empty()
+                });
+            });
+        }
+    }
+
+    fn edit(&mut self, prefix: Prefix, change: impl FnOnce(&mut SmallVec<[KernelRoute; 1]>)) {
+        let Some(routes) = self.by_prefix.get_mut(&prefix) else { return };
+        change(routes);
+        if routes.is_empty() {
+            self.by_prefix.remove(&prefix);
+            if let Some(count) = self.lengths[prefix.family()].get_mut(usize::from(prefix.len())) {
+                *count = count.saturating_sub(1);
+            }
+        }
+    }
+
+    /// The routes that cover an address, longest prefix first, and of one prefix the lowest metric first.
+    pub(super) fn covering(&self, address: IpAddr) -> impl Iterator<Item = &KernelRoute> {
+        let host = Prefix::host(address);
+        let lengths = &self.lengths[host.family()];
+        let present = (0..=128u8)
+            .rev()
+            .filter(|length| lengths.get(usize::from(*length)).is_some_and(|count| *count > 0));
+        present.filter_map(move |length| self.by_prefix.get(&Prefix::new(address, length))).flatten()
+    }
+}

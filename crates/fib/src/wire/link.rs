@@ -1,0 +1,153 @@
+//! `RTM_NEWLINK` and `RTM_NEWADDR` with their deletions and dumps: interfaces and the addresses on them.
+
+use std::net::IpAddr;
+
+use siskin_net::{IfIndex, Prefix};
+
+use super::batch::Batch;
+use super::{AF_UNSPEC, Message, address, family_of, flag, u8_at, u32_at};
+
+pub(crate) const RTM_NEWLINK: u16 = 16;
+pub(crate) const RTM_DELLINK: u16 = 17;
+pub(crate) const RTM_GETLINK: u16 = 18;
+pub(crate) const RTM_NEWADDR: u16 = 20;
+pub(crate) const RTM_DELADDR: u16 = 21;
+pub(crate) const RTM_GETADDR: u16 = 22;
+
+/// `struct ifinfomsg`.
+const IFINFOMSG: usize = 16;
+/// `struct ifaddrmsg`.
+const IFADDRMSG: usize = 8;
+
+const IFLA_ADDRESS: u16 = 1;
+const IFLA_IFNAME: u16 = 3;
+const IFLA_MTU: u16 = 4;
+const IFLA_MASTER: u16 = 10;
+const IFLA_LINKINFO: u16 = 18;
+const IFLA_EXT_MASK: u16 = 29;
+const IFLA_INFO_KIND: u16 = 1;
+const RTEXT_FILTER_SKIP_STATS: u32 = 8;
+
+const IFF_UP: u32 = 1;
+const IFF_LOOPBACK: u32 = 8;
+const IFF_RUNNING: u32 = 0x40;
+
+const IFA_ADDRESS: u16 = 1;
+const IFA_LOCAL: u16 = 2;
+const IFA_FLAGS: u16 = 8;
+const IFA_F_DADFAILED: u32 = 8;
+
+/// A network interface.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Link {
+    /// Its index: a new one whenever it is made anew.
+    pub index: IfIndex,
+    /// Its name.
+    pub name: String,
+    /// The administrator switched it on (`IFF_UP`).
+    pub up: bool,
+    /// It has carrier and may pass packets (`IFF_RUNNING`).
+    pub carrier: bool,
+    /// It is `lo`.
+    pub loopback: bool,
+    /// The bridge, bond or VRF it belongs to.
+    pub master: Option<IfIndex>,
+    /// Its Ethernet address, if it has one.
+    pub mac: Option<[u8; 6]>,
+    /// The largest packet, in bytes.
+    pub mtu: u32,
+    /// What the driver calls it: `bridge`, `veth`, `tun` …; empty for hardware.
+    pub kind: String,
+}
+
+impl Link {
+    /// Whether packets can leave by it: switched on and with carrier.
+    #[must_use]
+    pub fn usable(&self) -> bool {
+        self.up && self.carrier
+    }
+
+    /// Reads a link; `None` for what is cut short, and for the bridge's own notes on its ports (`AF_BRIDGE`), whose
+    /// deletion means that a port left the bridge, not that the link is gone.
+    pub(crate) fn decode(message: &Message<'_>) -> Option<Link> {
+        let body = message.body;
+        if u8_at(body, 0)? != AF_UNSPEC {
+            return None;
+        }
+        let flags = u32_at(body, 8)?;
+        let mut link = Link {
+            index: u32_at(body, 4)?,
+            name: String::new(),
+            up: flags & IFF_UP != 0,
+            carrier: flags & IFF_RUNNING != 0,
+            loopback: flags & IFF_LOOPBACK != 0,
+            master: None,
+            mac: None,
+            mtu: 0,
+            kind: String::new(),
+        };
+        for attribute in message.attributes(IFINFOMSG) {
+            match attribute.kind {
+                IFLA_ADDRESS => link.mac = attribute.data.try_into().ok(),
+                IFLA_IFNAME => link.name = attribute.text(),
+                IFLA_MTU => link.mtu = attribute.u32()?,
+                IFLA_MASTER => link.master = attribute.u32().filter(|m| *m != 0),
+                IFLA_LINKINFO => {
+                    if let Some(kind) = attribute.nested().find(|a| a.kind == IFLA_INFO_KIND) {
+                        link.kind = kind.text();
+                    }
+                }
+                _ => {}
+            }
+        }
+        Some(link)
+    }
+}
+
+/// An address of an interface.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct InterfaceAddress {
+    /// The interface.
+    pub interface: IfIndex,
+    /// The address itself.
+    pub address: IpAddr,
+    /// The prefix it makes connected; on a point-to-point link that of the other end.
+    pub prefix: Prefix,
+}
+
+impl InterfaceAddress {
+    /// Reads an address; `None` for what is cut short, or an address that duplicate detection found taken.
+    pub(crate) fn decode(message: &Message<'_>) -> Option<InterfaceAddress> {
+        let body = message.body;
+        family_of(u8_at(body, 0)?)?;
+        let length = u8_at(body, 1)?;
+        let interface = u32_at(body, 4)?;
+        let (mut remote, mut local, mut flags) = (None, None, u32::from(u8_at(body, 2)?));
+        for attribute in message.attributes(IFADDRMSG) {
+            match attribute.kind {
+                IFA_ADDRESS => remote = address(attribute.data),
+                IFA_LOCAL => local = address(attribute.data),
+                IFA_FLAGS => flags = attribute.u32()?,
+                _ => {}
+            }
+        }
+        if flags & IFA_F_DADFAILED != 0 {
+            return None;
+        }
+        let address = local.or(remote)?;
+        Some(InterfaceAddress { interface, address, prefix: Prefix::new(remote.unwrap_or(address), length) })
+    }
+}
+
+/// A request for the dump of all links, without their counters.
+pub(crate) fn dump_links(batch: &mut Batch) {
+    batch.begin(RTM_GETLINK, flag::DUMP, &[0; IFINFOMSG]);
+    batch.u32(IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS);
+    batch.end();
+}
+
+/// A request for the dump of all addresses of both families.
+pub(crate) fn dump_addresses(batch: &mut Batch) {
+    batch.begin(RTM_GETADDR, flag::DUMP, &[0; IFADDRMSG]);
+    batch.end();
+}
