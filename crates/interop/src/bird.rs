@@ -38,6 +38,7 @@ impl Bird {
     pub fn start_raw(ns: &Ns, config: &Config, raw: &str) -> Result<Bird> {
         let file = ns.file("bird.conf", raw)?;
         let socket = ns.dir().join("bird.ctl");
+        let _ = std::fs::remove_file(&socket);
         let mut command = ns.command("bird");
         command.arg("-f").arg("-c").arg(file).arg("-s").arg(&socket);
         let daemon = Daemon::spawn("bird", &mut command, &ns.dir().join("bird.log"))?;

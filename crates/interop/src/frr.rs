@@ -41,7 +41,9 @@ impl Frr {
     /// When they do not start.
     pub fn start_with(ns: &Ns, config: &Config, extra: &str) -> Result<Frr> {
         let dir = ns.dir().join("frr");
-        std::fs::create_dir(&dir)?;
+        std::fs::create_dir_all(&dir)?;
+        // A socket of a run before, in the same namespace, would look like a zebra that is up.
+        let _ = std::fs::remove_file(dir.join("zserv.api"));
         ns.file("frr/zebra.conf", "ip nht resolve-via-default\nipv6 nht resolve-via-default\n")?;
         ns.file("frr/bgpd.conf", &format!("{}{extra}", text(config)))?;
         run(Command::new("chown").args(["-R", "frr:frr"]).arg(&dir))?;

@@ -15,12 +15,14 @@ pub mod install;
 pub mod kernel;
 pub mod lab;
 pub mod mrt;
+pub mod plain;
 pub mod process;
 pub mod router;
 pub mod siskin;
 pub mod speaker;
 pub mod table;
 pub mod tool;
+pub mod vm;
 pub mod wait;
 pub mod wire;
 

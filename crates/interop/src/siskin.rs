@@ -59,10 +59,26 @@ impl Siskin {
     /// # Errors
     /// When the program cannot be started.
     pub fn spawn(ns: &Ns, name: &str, toml: &str) -> Result<Siskin> {
+        Siskin::spawn_under(ns, name, toml, &[])
+    }
+
+    /// The same, run by another program (and its arguments) that takes something away from it.
+    ///
+    /// # Errors
+    /// When the program cannot be started.
+    pub fn spawn_under(ns: &Ns, name: &str, toml: &str, under: &[&str]) -> Result<Siskin> {
         let socket = ns.dir().join(format!("{name}.sock"));
         let config = ns.file(&format!("{name}.toml"), &complete(ns, name, &socket, toml))?;
-        let mut command = ns.command(our_binary("siskind")?);
-        command.arg("--config").arg(&config);
+        let siskind = our_binary("siskind")?;
+        let mut command = match under.split_first() {
+            Some((program, arguments)) => {
+                let mut command = ns.command(program);
+                command.args(arguments).arg(siskind);
+                command
+            }
+            None => ns.command(siskind),
+        };
+        command.arg("--config").arg(&config).env("NO_COLOR", "1");
         let daemon = Daemon::spawn(name, &mut command, &ns.dir().join(format!("{name}.log")))?;
         Ok(Siskin { ns: ns.clone(), name: name.to_owned(), config, socket, daemon })
     }
@@ -258,10 +274,13 @@ fn complete(ns: &Ns, name: &str, socket: &Path, toml: &str) -> String {
         None => (toml, ""),
     };
     let state = ns.dir().join(format!("{name}-state"));
-    format!(
-        "[router]\nstate-dir = {state:?}\n{}\n\n[api]\nsocket = {socket:?}\n{tables}\n",
-        router.trim_start_matches("[router]\n").trim()
-    )
+    let api = format!("[api]\nsocket = {socket:?}\n");
+    let tables = if tables.contains("[api]\n") {
+        tables.replace("[api]\n", &api)
+    } else {
+        format!("{tables}\n\n{api}")
+    };
+    format!("[router]\nstate-dir = {state:?}\n{}\n{tables}", router.trim())
 }
 
 fn attributes(from: &Value) -> Attributes {

@@ -157,7 +157,7 @@ fn open(stream: TcpStream, options: &Options) -> Result<Session> {
 }
 
 fn expect(reader: &mut MessageReader<TcpStream>, wanted: u8) -> Result {
-    match reader.next()? {
+    match reader.message()? {
         Some((kind, _)) if kind == wanted => Ok(()),
         Some((wire::NOTIFICATION, body)) => {
             notification(body);
@@ -194,7 +194,7 @@ impl<S: Read> MessageReader<S> {
     ///
     /// # Errors
     /// When reading fails or a header is impossible.
-    pub fn next(&mut self) -> Result<Option<(u8, &[u8])>> {
+    pub fn message(&mut self) -> Result<Option<(u8, &[u8])>> {
         loop {
             let waiting = self.buffer.get(self.start..self.end).unwrap_or_default();
             if let [high, low, kind, ..] = waiting.get(16..).unwrap_or_default() {

@@ -89,33 +89,3 @@ fn routes(index: u32) -> Vec<Option<Vec<u8>>> {
         })
         .collect()
 }
-
-/// What a table holds: routes of each peer, prefixes in all, and prefixes that every peer has.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Size {
-    /// Prefixes that some peer has.
-    pub any: u64,
-    /// Prefixes that all peers have.
-    pub all: u64,
-}
-
-/// Counts a table's prefixes of each family, IPv4 then IPv6, over the two [`PEERS`].
-///
-/// # Errors
-/// When it cannot be read.
-pub fn sizes(path: &Path) -> Result<[Size; 2]> {
-    let mut seen: hashbrown::HashMap<Prefix, u8, foldhash::fast::RandomState> = hashbrown::HashMap::default();
-    for (bit, peer) in PEERS.iter().enumerate() {
-        mrt::routes(path, *peer, |prefix, _| {
-            *seen.entry(prefix).or_default() |= 1 << bit;
-            Ok(())
-        })?;
-    }
-    let mut sizes = [Size::default(); 2];
-    for (prefix, peers) in seen {
-        let size = &mut sizes[usize::from(prefix.address().is_ipv6())];
-        size.any += 1;
-        size.all += u64::from(peers == 3);
-    }
-    Ok(sizes)
-}

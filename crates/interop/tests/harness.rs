@@ -1,11 +1,11 @@
 //! The harness itself: FRR against BIRD, the player through BIRD to the sink, and FRR in a container. What
 //! fails here is not Siskin's fault.
 
-use std::net::IpAddr;
 use std::time::Duration;
 
 use siskin_interop::container::Docker;
 use siskin_interop::lab::{Lab, Ns, lab};
+use siskin_interop::plain::ip;
 use siskin_interop::router::{Announcement, Config, Kind, Neighbor, Router};
 use siskin_interop::tool::Tool;
 use siskin_interop::wait::{SOON, wait_for, wait_some};
@@ -14,10 +14,6 @@ use siskin_net::Family;
 
 const LEFT: &str = "10.0.0.1";
 const RIGHT: &str = "10.0.0.2";
-
-fn ip(text: &str) -> IpAddr {
-    text.parse().expect("an address")
-}
 
 /// Two machines on one link.
 fn two(lab: &Lab) -> Result<(Ns, Ns)> {

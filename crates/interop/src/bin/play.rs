@@ -147,7 +147,7 @@ fn send(writer: &Writer, messages: &[u8]) -> Result {
 fn read(mut session: Session) {
     let mut updates = 0u64;
     loop {
-        match session.reader.next() {
+        match session.reader.message() {
             Ok(Some((wire::NOTIFICATION, body))) => notification(body),
             Ok(Some((wire::ROUTE_REFRESH, _))) => emit("refresh", json!({})),
             Ok(Some((wire::UPDATE, _))) => updates += 1,

@@ -102,7 +102,7 @@ fn read(mut session: Session, table: &mut Table) -> Result {
         while table.shared.paused.load(Ordering::Relaxed) {
             thread::sleep(Duration::from_millis(50));
         }
-        match session.reader.next()? {
+        match session.reader.message()? {
             Some((wire::UPDATE, body)) => table.update(body)?,
             Some((wire::NOTIFICATION, body)) => notification(body),
             Some(_) => {}
