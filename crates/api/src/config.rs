@@ -20,9 +20,9 @@ pub struct ConfigDiagnostic {
     pub severity: Severity,
     /// The file.
     pub file: String,
-    /// The line, from 1.
+    /// The line, from 1; 0: it concerns the file as a whole.
     pub line: u32,
-    /// The column, from 1.
+    /// The column in characters, from 1; 0: the file as a whole.
     pub column: u32,
     /// What is wrong.
     pub message: String,

@@ -120,10 +120,10 @@ fn bind_unix(path: &Path, group: &str) -> Result<(UnixListener, SocketFile), Bin
         }
         let listener = UnixListener::bind(&draft)?;
         listener.set_nonblocking(true)?;
-        if let Some(gid) = group_id(group) {
-            if let Err(error) = std::os::unix::fs::chown(&draft, None, Some(gid)) {
-                tracing::warn!(group, %error, "the API socket stays with the daemon's own group");
-            }
+        if let Some(gid) = group_id(group)
+            && let Err(error) = std::os::unix::fs::chown(&draft, None, Some(gid))
+        {
+            tracing::warn!(group, %error, "the API socket stays with the daemon's own group");
         }
         std::fs::set_permissions(&draft, std::fs::Permissions::from_mode(SOCKET_MODE))?;
         let inode = std::fs::symlink_metadata(&draft)?.ino();

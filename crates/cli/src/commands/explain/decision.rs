@@ -1,0 +1,90 @@
+//! The decision section: the steps as rows, the candidates as columns, until every loser is out.
+
+use siskin_api::{DecisionStep, ExplainedPath, PeerKind};
+use siskin_net::RouteSource;
+
+use crate::output::{Look, Tone};
+use crate::table::{Cell, Table};
+
+/// More candidates than this do not fit beside each other: then a line says how each lost.
+const COLUMNS: usize = 5;
+
+/// How the best path was found; empty if there was nothing to decide.
+pub(super) fn render(paths: &[ExplainedPath], look: Look) -> String {
+    let candidates: Vec<&ExplainedPath> =
+        paths.iter().filter(|p| p.path.rejected.is_none() && p.path.next_hop_reachable).collect();
+    // Of a single path that was asked about, the comparison it lost is all there is to show.
+    if candidates.len() > COLUMNS || candidates.len() == 1 {
+        return losses(&candidates, look);
+    }
+    // The last step that told two candidates apart, in the order of the decision.
+    let Some(last) = candidates.iter().filter_map(|p| Some(p.lost.as_ref()?.step)).max() else {
+        return String::new();
+    };
+    let mut table = Table::new(["", "", "", "", "", ""]).indented(2);
+    let heading = candidates.iter().map(|p| Cell::toned(Tone::Bold, p.path.peer.as_str()));
+    table.row(std::iter::once(Cell::default()).chain(heading));
+    for step in DecisionStep::ALL.into_iter().filter(|s| *s <= last) {
+        let cells = candidates.iter().map(|path| cell(path, step));
+        table.row(std::iter::once(Cell::from(step.title())).chain(cells));
+    }
+    let shared = candidates.iter().filter(|p| p.path.multipath).count();
+    let mut text = table.take(look);
+    if shared > 1 {
+        text += "  Paths that are equal to the cost of the next hop share the load; the rest only finds the first.\n";
+    }
+    text
+}
+
+/// A candidate's value in a step: empty once it is out, marked where it goes out.
+fn cell(path: &ExplainedPath, step: DecisionStep) -> Cell {
+    match &path.lost {
+        Some(lost) if lost.step < step => Cell::default(),
+        Some(lost) if lost.step == step && path.path.multipath => format!("{} (second)", lost.own).into(),
+        Some(lost) if lost.step == step => Cell::toned(Tone::Bad, format!("{} (out)", lost.own)),
+        _ => value(path, step).into(),
+    }
+}
+
+/// A path's value in a step, as the decision counts it.
+fn value(path: &ExplainedPath, step: DecisionStep) -> String {
+    let attributes = &path.path.attributes;
+    match step {
+        DecisionStep::Weight => attributes.weight.to_string(),
+        DecisionStep::LocalPref => attributes.local_pref.unwrap_or(100).to_string(),
+        DecisionStep::LocalOrigin => {
+            if path.path.source == RouteSource::Bgp { "no" } else { "yes" }.to_owned()
+        }
+        DecisionStep::AsPathLength => attributes.as_path_length.to_string(),
+        DecisionStep::Origin => attributes.origin.clone(),
+        DecisionStep::Med => attributes.med.unwrap_or(0).to_string(),
+        DecisionStep::External => match path.kind {
+            Some(PeerKind::External) => "external".to_owned(),
+            Some(PeerKind::Internal) => "internal".to_owned(),
+            None => "-".to_owned(),
+        },
+        DecisionStep::IgpMetric => path.igp_metric.map_or_else(|| "-".to_owned(), |m| m.to_string()),
+        DecisionStep::RouterId => {
+            let id = attributes.originator_id.or(path.peer_router_id);
+            id.map_or_else(|| "-".to_owned(), |i| i.to_string())
+        }
+        DecisionStep::ClusterListLength => attributes.cluster_list.len().to_string(),
+        DecisionStep::PeerAddress => path.peer_address.map_or_else(|| "-".to_owned(), |a| a.to_string()),
+    }
+}
+
+/// A line for each path that lost.
+fn losses(candidates: &[&ExplainedPath], look: Look) -> String {
+    let mut table = Table::new(["", "", "", ""]).indented(2);
+    for path in candidates {
+        if let Some(lost) = &path.lost {
+            table.row([
+                Cell::toned(Tone::Bold, path.path.peer.as_str()),
+                format!("loses to {}", lost.to).into(),
+                lost.step.title().into(),
+                format!("{} against {}, {} wins", lost.own, lost.winner, lost.step.preference()).into(),
+            ]);
+        }
+    }
+    table.take(look)
+}

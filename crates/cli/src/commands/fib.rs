@@ -1,0 +1,132 @@
+//! `siskin fib`, `siskin nexthops`.
+
+use siskin_api::{FibRoute, FibState, Hop, NextHops, RouteKind};
+
+use super::routes::{each_page, stream_json};
+use crate::args::{FibArguments, FibWord};
+use crate::client::{Client, query};
+use crate::failure::Failure;
+use crate::output::{Look, Output, Tone};
+use crate::table::{Cell, Table};
+use crate::words::{number, or_dash};
+
+/// Asks for pages and shows each as it comes.
+pub(super) async fn run(client: &Client, output: &Output, arguments: FibArguments) -> Result<(), Failure> {
+    let state = arguments.state.map(|s| match s {
+        FibWord::Installed => "installed",
+        FibWord::Pending => "pending",
+        FibWord::Failed => "failed",
+    });
+    let path = |cursor: Option<String>, limit: u64| {
+        let parameters = [
+            ("prefix", arguments.prefix.map(|p| p.to_string())),
+            ("state", state.map(str::to_owned)),
+            ("family", arguments.family().map(|f| f.to_string())),
+            ("cursor", cursor),
+            ("limit", Some(limit.to_string())),
+        ];
+        format!("/v1/fib{}", query(parameters))
+    };
+    let found = if output.is_json() {
+        stream_json(client, output, arguments.limit, path).await?
+    } else {
+        let mut table = new_table();
+        each_page(client, arguments.limit, path, |routes: Vec<FibRoute>| {
+            routes.iter().for_each(|route| add_route(&mut table, route));
+            output.text(&table.take(output.look()))
+        })
+        .await?
+    };
+    if found == 0 {
+        let text = "there is no such route of ours in the kernel".to_owned();
+        return Err(Failure::Negative((!output.is_json()).then_some(text)));
+    }
+    Ok(())
+}
+
+fn new_table() -> Table {
+    Table::new(["PREFIX", "STATE", "NEXT-HOP OBJECT", "VIA", ""])
+}
+
+/// A line for each hop; prefix and state stand in the first.
+fn add_route(table: &mut Table, route: &FibRoute) {
+    let state = match route.state {
+        FibState::Installed => Cell::toned(Tone::Good, "installed"),
+        FibState::Pending => Cell::toned(Tone::Warn, "pending"),
+        FibState::Failed => Cell::toned(Tone::Bad, "failed"),
+    };
+    let mut hops = match route.kind {
+        RouteKind::Blackhole => vec!["blackhole".to_owned()],
+        RouteKind::Unreachable => vec!["unreachable".to_owned()],
+        RouteKind::Unicast => hop_list(&route.hops),
+    }
+    .into_iter();
+    let object = Cell::number(or_dash(route.nexthop_id));
+    let error = route.error.as_ref().map(|e| e.text.clone()).unwrap_or_default();
+    table.row([
+        route.prefix.to_string().into(),
+        state,
+        object,
+        hops.next().unwrap_or_default().into(),
+        Cell::toned(Tone::Bad, error),
+    ]);
+    for hop in hops {
+        table.row([Cell::default(), Cell::default(), Cell::default(), hop.into()]);
+    }
+}
+
+/// Each hop as `ip route` writes it, with its weight where weights differ.
+pub(super) fn hop_list(hops: &[Hop]) -> Vec<String> {
+    let weighted = hops.iter().any(|h| h.weight != 1);
+    hops.iter()
+        .map(|hop| if weighted { format!("{hop} weight {}", hop.weight) } else { hop.to_string() })
+        .collect()
+}
+
+/// Next-hop objects, then the next hops of BGP paths.
+pub(super) fn render_nexthops(nexthops: &NextHops, look: Look) -> String {
+    let mut text = String::new();
+    let mut objects = Table::new(["OBJECT", "ROUTES", "MEMBERS", "VIA"]);
+    for object in &nexthops.objects {
+        let members = match object.members.as_slice() {
+            [] => "-".to_owned(),
+            members => members.iter().map(ToString::to_string).collect::<Vec<_>>().join(" "),
+        };
+        objects.row([
+            Cell::number(object.id.to_string()),
+            Cell::number(number(object.routes)),
+            members.into(),
+            hop_list(&object.hops).join(", ").into(),
+        ]);
+    }
+    if objects.is_empty() {
+        text += "No next-hop objects of ours are in the kernel.\n";
+    }
+    text += &objects.take(look);
+    let mut tracked = Table::new(["NEXT HOP", "REACHABLE", "COST", "PATHS", "VIA"]);
+    for hop in &nexthops.tracked {
+        let address = match &hop.interface {
+            Some(interface) => format!("{}%{interface}", hop.address),
+            None => hop.address.to_string(),
+        };
+        tracked.row([
+            address.into(),
+            if hop.reachable { Cell::toned(Tone::Good, "yes") } else { Cell::toned(Tone::Bad, "no") },
+            Cell::number(or_dash(hop.metric)),
+            Cell::number(or_dash(hop.paths.map(number))),
+            hop_list(&hop.hops).join(", ").into(),
+        ]);
+    }
+    if !tracked.is_empty() {
+        text.push('\n');
+        text += &tracked.take(look);
+    }
+    text
+}
+
+#[cfg(test)]
+pub(super) fn render_table(routes: &[FibRoute], look: Look) -> String {
+    let mut table = new_table();
+    routes.iter().for_each(|route| add_route(&mut table, route));
+    table.take(look)
+}

@@ -1,0 +1,75 @@
+//! The commands: each asks the daemon and shows the answer. What is shown is made by plain functions of the answer.
+
+mod config;
+mod explain;
+mod fib;
+mod host_routes;
+mod manual;
+mod monitor;
+mod peers;
+mod routes;
+mod status;
+
+use std::net::IpAddr;
+use std::path::PathBuf;
+
+use siskin_api::PeerSummary;
+
+use crate::args::{Arguments, Command, DEFAULT_SOCKET};
+use crate::client::{Client, understand};
+use crate::failure::Failure;
+use crate::output::{Look, Output};
+
+/// Runs a command.
+pub(crate) async fn run(arguments: Arguments, output: &Output) -> Result<(), Failure> {
+    output.set_json(arguments.json);
+    let client = Client::new(socket(arguments.socket));
+    match arguments.command {
+        Command::Status => show(&client, output, "/v1/status", status::render).await,
+        Command::Peers { peer: None } => show(&client, output, "/v1/peers", peers::render_list).await,
+        Command::Peers { peer: Some(peer) } => peers::one(&client, output, &peer).await,
+        Command::Routes(arguments) => routes::run(&client, output, arguments).await,
+        Command::Explain { prefix, peer } => explain::run(&client, output, prefix, peer).await,
+        Command::HostRoutes { .. } => show(&client, output, "/v1/host-routes", host_routes::render).await,
+        Command::Fib(arguments) => fib::run(&client, output, arguments).await,
+        Command::Nexthops => show(&client, output, "/v1/nexthops", fib::render_nexthops).await,
+        Command::Peer { peer, action } => peers::act(&client, output, &peer, action.into()).await,
+        Command::Config { action } => config::run(&client, output, action).await,
+        Command::Monitor { kind } => monitor::run(&client, output, kind).await,
+        Command::Completions { shell } => manual::completions(output, shell),
+        Command::Man { out } => manual::man(output, out.as_deref()),
+    }
+}
+
+/// The option, else the environment, else the default.
+fn socket(option: Option<PathBuf>) -> PathBuf {
+    let environment = || std::env::var_os("SISKIN_SOCKET").filter(|s| !s.is_empty()).map(PathBuf::from);
+    option.or_else(environment).unwrap_or_else(|| PathBuf::from(DEFAULT_SOCKET))
+}
+
+/// Asks and shows: for programs the answer as it came, for people what `render` makes of it.
+async fn show<T: serde::de::DeserializeOwned>(
+    client: &Client,
+    output: &Output,
+    path: &str,
+    render: impl FnOnce(&T, Look) -> String,
+) -> Result<(), Failure> {
+    let answer = client.get(path).await?;
+    if output.is_json() {
+        return output.text(&format!("{}\n", String::from_utf8_lossy(&answer)));
+    }
+    output.text(&render(&understand(&answer)?, output.look()))
+}
+
+/// A peer's name: what was given, unless that is the address of a peer.
+async fn peer_name(client: &Client, given: &str) -> Result<String, Failure> {
+    let Ok(address) = given.parse::<IpAddr>() else { return Ok(given.to_owned()) };
+    let peers: Vec<PeerSummary> = client.get_as("/v1/peers").await?;
+    match peers.into_iter().find(|p| p.address == Some(address)) {
+        Some(peer) => Ok(peer.name),
+        None => Err(Failure::Negative(Some(format!("no peer has the address {address}")))),
+    }
+}
+
+#[cfg(test)]
+mod tests;
