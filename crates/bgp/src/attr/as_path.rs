@@ -276,10 +276,11 @@ impl AsPath {
     }
 }
 
-/// Takes the first segment of `N`-octet numbers off `rest`; `None` at its end.
-fn next_segment<'a, const N: usize>(
-    rest: &mut &'a [u8],
-) -> Result<Option<(SegmentKind, &'a [[u8; N]])>, AsPathError> {
+/// A segment on the wire: its kind and its `N`-octet numbers.
+type Segment<'a, const N: usize> = (SegmentKind, &'a [[u8; N]]);
+
+/// Takes the first segment off `rest`; `None` at its end.
+fn next_segment<'a, const N: usize>(rest: &mut &'a [u8]) -> Result<Option<Segment<'a, N>>, AsPathError> {
     if rest.is_empty() {
         return Ok(None);
     }

@@ -19,7 +19,7 @@ use std::net::{IpAddr, Ipv6Addr};
 use siskin_net::NextHop;
 
 use super::table::{EXTENDED_LENGTH, Gathered, PARTIAL, TRANSITIVE};
-use super::{Category, PathAttributes, UnknownAttribute, find, rows};
+use super::{Category, PathAttributes, UnknownAttribute, find, is_known, rows};
 use crate::wire::DecodeContext;
 
 const IPV6_NEXT_HOP: u8 = 1;
@@ -55,7 +55,7 @@ pub fn encode(attributes: &PathAttributes, out: &mut Vec<u8>) {
             put_attribute(row.category.flags(), row.code, out, |out| encode(attributes, out));
         }
     }
-    for attribute in attributes.unknown.iter().filter(|a| find(a.code).is_none()) {
+    for attribute in attributes.unknown.iter().filter(|a| !is_known(a.code)) {
         put_attribute(attribute.flags & !EXTENDED_LENGTH, attribute.code, out, |out| {
             out.extend_from_slice(&attribute.value);
             true
@@ -169,8 +169,8 @@ pub fn decode(compact: &[u8]) -> PathAttributes {
                 // Own output has no faults; of other bytes the faulty attribute is left out.
                 let _ = (row.decode)(&mut gathered, attribute.value, &ctx);
             }
-            Some(_) => {}
-            None => gathered.attributes.unknown.push(UnknownAttribute::from_raw(&attribute)),
+            Some(row) if !row.carried => {}
+            _ => gathered.attributes.unknown.push(UnknownAttribute::from_raw(&attribute)),
         }
     }
     gathered.attributes.next_hop = next_hop;

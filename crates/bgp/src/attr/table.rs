@@ -46,6 +46,8 @@ pub(crate) enum Scope {
     Internal,
     /// From a speaker of two-octet AS numbers alone (RFC 6793): from any other it is discarded unread.
     TwoOctet,
+    /// Nobody, for lack of a use here: it is discarded unread, whoever sends it.
+    Nobody,
 }
 
 /// What an attribute's value has wrong with it.
@@ -92,6 +94,8 @@ pub(crate) struct Row {
     pub(crate) name: &'static str,
     pub(crate) category: Category,
     pub(crate) scope: Scope,
+    /// It is checked, and passed on as an unknown one is.
+    pub(crate) carried: bool,
     /// An UPDATE that announces something must have it.
     pub(crate) mandatory: bool,
     pub(crate) decode: Decode,
@@ -107,7 +111,7 @@ pub(crate) struct Row {
 
 use Category::{OptionalNonTransitive, OptionalTransitive, WellKnown};
 use Disposition::{DisableFamily, DiscardAttribute, ResetSession, TreatAsWithdraw};
-use Scope::{Any, Internal, TwoOctet};
+use Scope::{Any, Internal, Nobody, TwoOctet};
 
 /// A row as most are: withdraw on a wrong flag or value, drop a second one.
 const fn row(
@@ -122,6 +126,7 @@ const fn row(
         name,
         category,
         scope: Any,
+        carried: false,
         mandatory: false,
         decode,
         encode,
@@ -132,7 +137,7 @@ const fn row(
 }
 
 #[rustfmt::skip]
-static ROWS: [Row; 17] = [
+static ROWS: [Row; 20] = [
     Row { mandatory: true, ..row(1, "ORIGIN", WellKnown, values::origin, Some(values::put_origin)) },
     Row { mandatory: true, ..row(2, "AS_PATH", WellKnown, values::as_path, Some(values::put_as_path)) },
     row(3, "NEXT_HOP", WellKnown, mp::next_hop, None),
@@ -148,8 +153,11 @@ static ROWS: [Row; 17] = [
     row(16, "EXTENDED_COMMUNITIES", OptionalTransitive, values::ext_communities, Some(values::put_ext_communities)),
     Row { scope: TwoOctet, on_value: DiscardAttribute, ..row(17, "AS4_PATH", OptionalTransitive, values::as4_path, None) },
     Row { scope: TwoOctet, on_value: DiscardAttribute, ..row(18, "AS4_AGGREGATOR", OptionalTransitive, values::as4_aggregator, None) },
+    Row { carried: true, ..row(25, "IPV6_EXTENDED_COMMUNITIES", OptionalTransitive, values::ipv6_ext_communities, None) },
+    Row { scope: Nobody, ..row(26, "AIGP", OptionalNonTransitive, values::unread, None) },
     row(32, "LARGE_COMMUNITY", OptionalTransitive, values::large_communities, Some(values::put_large_communities)),
     row(35, "ONLY_TO_CUSTOMER", OptionalTransitive, values::otc, Some(values::put_otc)),
+    Row { scope: Nobody, ..row(40, "PREFIX_SID", OptionalTransitive, values::unread, None) },
 ];
 
 /// Where the row of a code stands in `ROWS`; beyond its end: nowhere.
@@ -182,8 +190,9 @@ pub fn attribute_name(code: u8) -> Option<&'static str> {
     find(code).map(|row| row.name)
 }
 
-/// Whether an attribute has a row of its own, and so never stands among [`PathAttributes::unknown`].
+/// Whether an attribute has a field of its own, or none because it is never kept; all others stand in
+/// [`PathAttributes::unknown`].
 #[must_use]
 pub fn is_known(code: u8) -> bool {
-    find(code).is_some()
+    find(code).is_some_and(|row| !row.carried)
 }

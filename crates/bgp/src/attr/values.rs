@@ -183,6 +183,17 @@ pub(super) fn put_ext_communities(from: &PathAttributes, out: &mut Vec<u8>) -> b
     put_all(from.ext_communities.iter().map(|c| c.0.to_be_bytes()), out)
 }
 
+/// RFC 5701, RFC 7606 section 7.15: checked, and passed on as it is.
+pub(super) fn ipv6_ext_communities(_: &mut Gathered, value: &[u8], _: &DecodeContext) -> Outcome {
+    elements::<20>(value, "length is no multiple of 20, or 0").map(|_| ())
+}
+
+/// What has no use here: AIGP (RFC 7311 section 3.1: ignored unless a session asks for it), Prefix-SID (RFC 8669 section
+/// 4: discarded unless a session asks for it).
+pub(super) fn unread(_: &mut Gathered, _: &[u8], _: &DecodeContext) -> Outcome {
+    Ok(())
+}
+
 pub(super) fn large_communities(to: &mut Gathered, value: &[u8], _: &DecodeContext) -> Outcome {
     let list = elements::<12>(value, "length is no multiple of 12, or 0")?;
     to.attributes.large_communities = set(list.map(|[a, b, c, d, e, f, g, h, i, j, k, l]| {
@@ -219,8 +230,13 @@ pub(super) fn put_cluster_list(from: &PathAttributes, out: &mut Vec<u8>) -> bool
 }
 
 pub(super) fn otc(to: &mut Gathered, value: &[u8], _: &DecodeContext) -> Outcome {
-    to.attributes.otc = Some(Asn(four(value)?));
-    Ok(())
+    match four(value)? {
+        0 => Err(Problem::new("AS 0 (RFC 7607)")),
+        asn => {
+            to.attributes.otc = Some(Asn(asn));
+            Ok(())
+        }
+    }
 }
 
 pub(super) fn put_otc(from: &PathAttributes, out: &mut Vec<u8>) -> bool {

@@ -1,38 +1,38 @@
-//! The machine itself (RFC 4271 section 8.2.2). A phase owns its data; what an input means is read off phase and input.
+//! The machine itself (RFC 4271 section 8.2.2): phases that own their data, connections that come and go, timers. What
+//! messages mean stands in `receive`.
 
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use siskin_net::{Family, Timestamp};
 
-use super::negotiate::{negotiate, our_open};
+use super::negotiate::our_open;
 use super::timers::{Jitter, Timer, Timers};
 use super::{
     AdminStop, Counters, Direction, DownReason, Input, LastError, Negotiated, Output, SendQueue,
     SessionConfig, State,
 };
 use crate::wire::{
-    ErrorCode, MAX_LEN, Message, MessageType, Notification, Open, RefreshKind, RouteRefresh, decode_update,
-    encode_keepalive,
+    ErrorCode, MAX_LEN, MessageType, Notification, RefreshKind, RouteRefresh, encode_keepalive,
 };
 
 /// One session, whatever connections it has.
 #[derive(Debug)]
 pub struct Session {
-    config: SessionConfig,
-    phase: Phase,
+    pub(super) config: SessionConfig,
+    pub(super) phase: Phase,
     timers: Timers,
     jitter: Jitter,
     /// Errors in a row; sets how long Idle lasts.
     errors: u32,
-    counters: Counters,
+    pub(super) counters: Counters,
     last_error: Option<LastError>,
     /// The state last told.
     told: State,
 }
 
 #[derive(Debug)]
-enum Phase {
+pub(super) enum Phase {
     /// Not wanted.
     Stopped,
     /// Idle after an error, until a deadline.
@@ -44,7 +44,7 @@ enum Phase {
 }
 
 #[derive(Debug)]
-struct Opening {
+pub(super) struct Opening {
     dialing: bool,
     outgoing: Option<Half>,
     incoming: Option<Half>,
@@ -52,20 +52,20 @@ struct Opening {
 
 /// A connection that is not Established yet.
 #[derive(Debug)]
-enum Half {
+pub(super) enum Half {
     OpenSent,
     OpenConfirm(Box<Negotiated>),
 }
 
 #[derive(Debug)]
-struct Up {
-    direction: Direction,
-    negotiated: Box<Negotiated>,
-    since: Timestamp,
+pub(super) struct Up {
+    pub(super) direction: Direction,
+    pub(super) negotiated: Box<Negotiated>,
+    pub(super) since: Timestamp,
 }
 
 impl Opening {
-    fn half(&mut self, direction: Direction) -> &mut Option<Half> {
+    pub(super) fn half(&mut self, direction: Direction) -> &mut Option<Half> {
         match direction {
             Direction::Outgoing => &mut self.outgoing,
             Direction::Incoming => &mut self.incoming,
@@ -242,7 +242,7 @@ impl Session {
     }
 
     /// Gives up an attempt to connect, for another connection is as good.
-    fn cancel_dial(&mut self, out: &mut Vec<Output>) {
+    pub(super) fn cancel_dial(&mut self, out: &mut Vec<Output>) {
         self.timers.set(Timer::ConnectRetry, None);
         if let Phase::Opening(opening) = &mut self.phase
             && std::mem::take(&mut opening.dialing)
@@ -272,7 +272,7 @@ impl Session {
     }
 
     /// Whether there is a connection of this direction.
-    fn has(&self, direction: Direction) -> bool {
+    pub(super) fn has(&self, direction: Direction) -> bool {
         match &self.phase {
             Phase::Stopped | Phase::Held => false,
             Phase::Opening(opening) => match direction {
@@ -320,7 +320,7 @@ impl Session {
         out.push(Output::Send(direction, octets.freeze()));
     }
 
-    fn send_keepalive(&mut self, direction: Direction, out: &mut Vec<Output>) {
+    pub(super) fn send_keepalive(&mut self, direction: Direction, out: &mut Vec<Output>) {
         let mut octets = BytesMut::with_capacity(crate::wire::HEADER_LEN);
         encode_keepalive(&mut octets);
         self.counters.count_sent(MessageType::Keepalive);
@@ -328,7 +328,7 @@ impl Session {
     }
 
     /// Ends a connection with a NOTIFICATION of ours.
-    fn fail(
+    pub(super) fn fail(
         &mut self,
         direction: Direction,
         notification: Notification,
@@ -343,7 +343,13 @@ impl Session {
     }
 
     /// A connection is no more: what follows from that.
-    fn ended(&mut self, direction: Direction, reason: DownReason, now: Timestamp, out: &mut Vec<Output>) {
+    pub(super) fn ended(
+        &mut self,
+        direction: Direction,
+        reason: DownReason,
+        now: Timestamp,
+        out: &mut Vec<Output>,
+    ) {
         if !self.has(direction) {
             return;
         }
@@ -408,7 +414,7 @@ impl Session {
     }
 
     /// What a connection agreed on, once it has.
-    fn agreed(&self, direction: Direction) -> Option<&Negotiated> {
+    pub(super) fn agreed(&self, direction: Direction) -> Option<&Negotiated> {
         let half = match (&self.phase, direction) {
             (Phase::Established(up), _) if up.direction == direction => return Some(&up.negotiated),
             (Phase::Opening(opening), Direction::Outgoing) => opening.outgoing.as_ref(),
@@ -421,7 +427,7 @@ impl Session {
         }
     }
 
-    fn keepalive_later(&mut self, direction: Direction, now: Timestamp) {
+    pub(super) fn keepalive_later(&mut self, direction: Direction, now: Timestamp) {
         let interval = self.agreed(direction).map_or(0, |n| n.keepalive);
         if interval > 0 {
             let wait = self.jitter.below(Duration::from_secs(interval.into()));
@@ -430,7 +436,7 @@ impl Session {
     }
 
     /// The peer showed a sign of life.
-    fn alive(&mut self, direction: Direction, now: Timestamp) {
+    pub(super) fn alive(&mut self, direction: Direction, now: Timestamp) {
         let Some(hold_time) = self.agreed(direction).map(|n| n.hold_time) else { return };
         let deadline = (hold_time > 0).then(|| now + Duration::from_secs(hold_time.into()));
         self.timers.set(Timer::Hold(direction), deadline);
@@ -453,114 +459,6 @@ impl Session {
             RouteRefresh { family, kind: RefreshKind::Request }.encode(&mut octets);
             out.push(Output::Send(up.direction, octets.freeze()));
             self.counters.count_sent(MessageType::RouteRefresh);
-        }
-    }
-
-    fn message(&mut self, direction: Direction, message: &Bytes, now: Timestamp, out: &mut Vec<Output>) {
-        if !self.has(direction) {
-            return;
-        }
-        let message = match Message::decode(message) {
-            Ok(message) => message,
-            Err(notification) => return self.fail(direction, notification, now, out),
-        };
-        self.counters.count_received(message.kind());
-        self.alive(direction, now);
-        match (message, self.state_of(direction)) {
-            (Message::Notification(notification), _) => {
-                out.push(Output::Close(direction));
-                self.ended(direction, DownReason::Received(notification), now, out);
-            }
-            (Message::Open(open), State::OpenSent) => self.opened(direction, &open, now, out),
-            (Message::Keepalive, State::OpenConfirm) => self.establish(direction, now, out),
-            (Message::Keepalive, State::Established) => {}
-            (Message::Update(body), State::Established) => self.update(direction, &body, now, out),
-            (Message::RouteRefresh(refresh), State::Established) => self.refreshed(refresh, out),
-            // RFC 6608 section 3: the subcode says in which state, the data which message.
-            (unexpected, state) => {
-                let code = match state {
-                    State::OpenSent => ErrorCode::UNEXPECTED_IN_OPEN_SENT,
-                    State::OpenConfirm => ErrorCode::UNEXPECTED_IN_OPEN_CONFIRM,
-                    _ => ErrorCode::UNEXPECTED_IN_ESTABLISHED,
-                };
-                let notification = Notification::with_data(code, &[unexpected.kind() as u8]);
-                self.fail(direction, notification, now, out);
-            }
-        }
-    }
-
-    /// The state of one connection, which is there.
-    fn state_of(&self, direction: Direction) -> State {
-        match (&self.phase, self.agreed(direction)) {
-            (Phase::Established(_), _) => State::Established,
-            (_, Some(_)) => State::OpenConfirm,
-            (_, None) => State::OpenSent,
-        }
-    }
-
-    /// The peer's OPEN came: judge it, and settle a collision now that its identifier is known (RFC 4271 section 6.8).
-    fn opened(&mut self, direction: Direction, open: &Open, now: Timestamp, out: &mut Vec<Output>) {
-        let negotiated = match negotiate(&self.config, open) {
-            Ok(negotiated) => negotiated,
-            Err(notification) => return self.fail(direction, notification, now, out),
-        };
-        self.cancel_dial(out);
-        if self.agreed(direction.other()).is_some() {
-            let loser = if self.survives(direction, &negotiated) { direction.other() } else { direction };
-            self.fail(loser, Notification::new(ErrorCode::CONNECTION_COLLISION), now, out);
-            if loser == direction {
-                return;
-            }
-        }
-        if let Phase::Opening(opening) = &mut self.phase {
-            *opening.half(direction) = Some(Half::OpenConfirm(Box::new(negotiated)));
-        }
-        self.send_keepalive(direction, out);
-        self.alive(direction, now);
-        self.keepalive_later(direction, now);
-    }
-
-    /// Whether the connection of this direction outlives the other: it does if the speaker with the higher identifier, or
-    /// where they are equal the higher AS (RFC 6286), opened it.
-    fn survives(&self, direction: Direction, negotiated: &Negotiated) -> bool {
-        let ours = (self.config.identifier, self.config.local_asn);
-        let theirs = (negotiated.peer_identifier, negotiated.peer_asn);
-        let opener = if theirs > ours { Direction::Incoming } else { Direction::Outgoing };
-        opener == direction
-    }
-
-    fn establish(&mut self, direction: Direction, now: Timestamp, out: &mut Vec<Output>) {
-        self.fail(direction.other(), Notification::new(ErrorCode::CONNECTION_COLLISION), now, out);
-        self.cancel_dial(out);
-        let Phase::Opening(opening) = &mut self.phase else { return };
-        if let Some(Half::OpenConfirm(negotiated)) = opening.half(direction).take() {
-            out.push(Output::Established(direction, negotiated.clone()));
-            self.phase = Phase::Established(Up { direction, negotiated, since: now });
-        }
-    }
-
-    fn update(&mut self, direction: Direction, body: &Bytes, now: Timestamp, out: &mut Vec<Output>) {
-        let Phase::Established(up) = &mut self.phase else { return };
-        match decode_update(body, &up.negotiated.decode) {
-            Ok(update) => {
-                for family in update.disabled.iter() {
-                    up.negotiated.decode.families = up.negotiated.decode.families.without(family);
-                    out.push(Output::FamilyDisabled(family));
-                }
-                out.push(Output::Update(Box::new(update)));
-            }
-            Err(notification) => self.fail(direction, notification, now, out),
-        }
-    }
-
-    fn refreshed(&mut self, refresh: Option<RouteRefresh>, out: &mut Vec<Output>) {
-        let (Phase::Established(up), Some(RouteRefresh { family, kind })) = (&self.phase, refresh) else {
-            return;
-        };
-        // RFC 2918 section 4, RFC 7313 section 4: what was not agreed on is ignored.
-        let agreed = kind == RefreshKind::Request || up.negotiated.enhanced_refresh;
-        if agreed && up.negotiated.families.contains(family) {
-            out.push(Output::RouteRefresh { family, kind });
         }
     }
 }

@@ -14,6 +14,7 @@ mod config;
 mod event;
 mod machine;
 mod negotiate;
+mod receive;
 mod timers;
 
 #[cfg(test)]

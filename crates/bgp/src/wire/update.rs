@@ -120,13 +120,8 @@ pub fn decode_update(body: &[u8], ctx: &DecodeContext) -> Result<Update, Notific
         update.end_of_rib = ctx.families.contains(Family::Ipv4).then_some(Family::Ipv4);
         return Ok(update);
     }
-    let mut reader = Reader {
-        ctx,
-        gathered: Gathered::new(!fields.nlri.is_empty()),
-        update,
-        seen: [0; 4],
-        reached: false,
-    };
+    let gathered = Gathered::new(!fields.nlri.is_empty());
+    let mut reader = Reader { ctx, gathered, update, seen: [0; 4], reached: false, overrun: false };
     reader.withdrawn(fields.withdrawn)?;
     reader.attributes(fields.attributes)?;
     reader.nlri(fields.nlri)?;
@@ -163,6 +158,8 @@ struct Reader<'c> {
     seen: [u64; 4],
     /// The message announces something, of whatever family.
     reached: bool,
+    /// The attributes ended inside one: there was another that nobody can name.
+    overrun: bool,
 }
 
 impl Reader<'_> {
@@ -230,6 +227,7 @@ impl Reader<'_> {
             }
         }
         if !run.is_empty() {
+            self.overrun = true;
             // RFC 7606 section 4: the total length tells where the NLRI begin, so they can still be withdrawn.
             self.fault(MESSAGE, "an attribute overruns the list", Disposition::TreatAsWithdraw, run);
         }
@@ -274,7 +272,12 @@ impl Reader<'_> {
             self.fault(name, "wrong flags", row.on_flags, attribute.octets);
         }
         match (row.decode)(&mut self.gathered, attribute.value, self.ctx) {
-            Ok(()) => Ok(()),
+            Ok(()) => {
+                if row.carried {
+                    self.gathered.attributes.unknown.extend(UnknownAttribute::received(attribute));
+                }
+                Ok(())
+            }
             Err(problem) => {
                 let code = ErrorCode::OPTIONAL_ATTRIBUTE_ERROR;
                 self.judge(name, problem, row.on_value, code, attribute)
@@ -378,7 +381,7 @@ impl Reader<'_> {
 
     /// Whether MP_UNREACH_NLRI is the only attribute: then there are no others to be broken.
     fn update_is_withdrawal(&self) -> bool {
-        self.seen == [1 << MP_UNREACH, 0, 0, 0]
+        self.seen == [1 << MP_UNREACH, 0, 0, 0] && !self.overrun
     }
 
     fn only_mp_unreach(&self, fields: &Fields<'_>) -> bool {
@@ -408,6 +411,7 @@ impl Scope {
             Scope::Any => true,
             Scope::Internal => !ctx.external,
             Scope::TwoOctet => !ctx.four_octet_as,
+            Scope::Nobody => false,
         }
     }
 }
