@@ -355,3 +355,6 @@ fn contested(probes: u8, rival: Binding, owner: Binding, event: Event, rules: &R
         Event::OwnerTentative(_) | Event::Rival(_) | Event::PortBack => stay(state, owner),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -78,6 +78,7 @@ impl Claims {
             self.names.iter().filter(|(name, _)| !keep.contains(&***name)).map(|(_, id)| *id).collect();
         for id in gone {
             self.set_link(id, None, now);
+            self.end_search(id);
             if let Some(domain) = self.domains.remove(&id) {
                 self.names.remove(&domain.name);
             }
@@ -231,11 +232,15 @@ impl Claims {
         let same_mac = claim.owner.mac == here.mac;
         let same_port = claim.owner.port.is_none_or(|port| Some(port) == here.port);
         let refusal = if same_port { Refusal::WrongMac } else { Refusal::WrongPort };
-        let event = if same_mac && same_port {
-            if kind.is_tentative() { Event::OwnerTentative(here) } else { Event::Owner(here) }
-        } else if kind.is_tentative() {
+        let tentative = kind.is_tentative();
+        let gone = claim.state == State::Gone;
+        let candidate = matches!(claim.state, State::Candidate { .. });
+        let event = if same_mac && (same_port || gone && tentative) {
+            if tentative { Event::OwnerTentative(here) } else { Event::Owner(here) }
+        } else if tentative && (!same_mac || candidate) {
             return Err(refusal);
-        } else if matches!(claim.state, State::Candidate { .. }) {
+        } else if candidate {
+            // Nobody has it yet; whoever does says so.
             Event::Takeover(here)
         } else if open {
             if !claim.move_budget.take(now, MOVE_INTERVAL, MOVE_BURST) {
@@ -243,6 +248,8 @@ impl Claims {
             }
             Event::Takeover(here)
         } else if same_mac {
+            // Even if it only asks whether the address is free: many guests ask once, when they start at another
+            // port, and never name the address again.
             Event::Rival(here)
         } else {
             return Err(refusal);

@@ -16,7 +16,7 @@ impl Claims {
     /// predecessor's ports and claims go first.
     pub fn set_link(&mut self, id: DomainId, link: Option<DomainLink>, now: Timestamp) {
         let Some(was) = self.domains.get(&id).map(|d| d.link) else { return };
-        if was.is_some() && was.map(|l| l.index) != link.map(|l| l.index) {
+        if link.is_none() || was.is_some_and(|was| Some(was.index) != link.map(|l| l.index)) {
             for port in self.ports_of(id) {
                 self.port_gone(port, now);
             }

@@ -45,6 +45,11 @@ impl Claims {
         }
     }
 
+    pub(super) fn end_search(&mut self, id: DomainId) {
+        let search = self.domains.get_mut(&id).and_then(|domain| domain.search.take());
+        self.set_timer(Timer::Seek(id), search.map(|search| search.due), None);
+    }
+
     pub(super) fn seek_due(&mut self, id: DomainId, now: Timestamp) {
         let Some(domain) = self.domains.get_mut(&id) else { return };
         let Some(mut search) = domain.search.take() else { return };

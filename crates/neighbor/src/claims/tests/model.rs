@@ -1,0 +1,220 @@
+//! Any sequence of events: kernel and BGP, replayed from the actions, are never out of order, never hold what they
+//! must not, and always agree with the claims.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use proptest::prelude::*;
+
+use super::*;
+
+const LIMITS: Limits = Limits { per_port: 3, candidates_per_port: 2, frames_per_second: 50, burst: 100 };
+
+#[derive(Clone, Debug)]
+enum Op {
+    Hear { port: IfIndex, mac: u8, address: usize, kind: EvidenceKind },
+    Port { port: IfIndex, up: bool },
+    PortGone(IfIndex),
+    Link(bool),
+    LinkGone,
+    Adopt { address: usize, mac: u8 },
+    Remove(usize),
+    Mismatch(usize),
+    Configure(Guard),
+    Pass(u64),
+}
+
+/// Addresses in and outside the prefixes, ours, the gateway's, and what is no host's.
+const ADDRESSES: [&str; 14] = [
+    "198.51.100.1",
+    "198.51.100.2",
+    "198.51.100.3",
+    "198.51.100.4",
+    "198.51.100.5",
+    "2001:db8:100::1",
+    "2001:db8:100::2",
+    "198.51.100.254",
+    "203.0.113.1",
+    "169.254.0.1",
+    "fe80::1",
+    "fe80::2",
+    "ff02::1",
+    "0.0.0.0",
+];
+const OWN: &str = "198.51.100.254";
+
+fn kinds() -> impl Strategy<Value = EvidenceKind> {
+    prop_oneof![
+        Just(EvidenceKind::ArpRequest),
+        Just(EvidenceKind::ArpReply),
+        Just(EvidenceKind::ArpProbe),
+        Just(EvidenceKind::DuplicateAddressDetection),
+        Just(EvidenceKind::NeighborAdvertisement),
+        Just(EvidenceKind::Rarp),
+    ]
+}
+
+fn ops() -> impl Strategy<Value = Op> {
+    let address = 0..ADDRESSES.len();
+    let guard = prop_oneof![Just(Guard::Open), Just(Guard::Pinned), Just(Guard::Provisioned)];
+    prop_oneof![
+        12 => (1u32..5, 1u8..4, address.clone(), kinds())
+            .prop_map(|(port, mac, address, kind)| Op::Hear { port, mac, address, kind }),
+        3 => (1u32..5, any::<bool>()).prop_map(|(port, up)| Op::Port { port, up }),
+        1 => (1u32..5).prop_map(Op::PortGone),
+        1 => any::<bool>().prop_map(Op::Link),
+        1 => Just(Op::LinkGone),
+        2 => (address.clone(), 1u8..4).prop_map(|(address, mac)| Op::Adopt { address, mac }),
+        1 => address.clone().prop_map(Op::Remove),
+        1 => address.prop_map(Op::Mismatch),
+        1 => guard.prop_map(Op::Configure),
+        6 => prop_oneof![0u64..500, 500u64..20_000, 20_000u64..700_000].prop_map(Op::Pass),
+    ]
+}
+
+fn model_config(guard: Guard) -> DomainConfig {
+    let vm =
+        Vm { name: "vm".into(), mac: mac(1), addresses: vec![ip("198.51.100.1"), ip("2001:db8:100::1")] };
+    DomainConfig { vms: vec![vm], limits: LIMITS, ..config(guard) }
+}
+
+/// The world outside, as the actions have made it.
+#[derive(Default)]
+struct Outside {
+    kernel: BTreeMap<IpAddr, Mac>,
+    announced: BTreeSet<IpAddr>,
+    /// No address may change its MAC address while it is there.
+    pinned: bool,
+}
+
+impl Outside {
+    fn obey(&mut self, outputs: Vec<Output>) {
+        for output in outputs {
+            let Output::Action(action) = output else { continue };
+            match action {
+                Action::Install { address, mac, .. } => {
+                    let before = self.kernel.insert(address, mac);
+                    assert!(!self.pinned || before.is_none_or(|owner| owner == mac), "{address}: stolen");
+                }
+                Action::Remove { address, .. } => {
+                    assert!(!self.announced.contains(&address), "{address}: removed before it was withdrawn");
+                    assert!(self.kernel.remove(&address).is_some(), "{address}: removed and was not there");
+                }
+                Action::Announce { address, .. } => {
+                    assert!(
+                        self.kernel.contains_key(&address),
+                        "{address}: announced before it was installed"
+                    );
+                    assert!(self.announced.insert(address), "{address}: announced twice");
+                }
+                Action::Withdraw { address, .. } => {
+                    assert!(self.announced.remove(&address), "{address}: withdrawn and was not announced");
+                }
+                Action::Notice(_) => {}
+            }
+        }
+    }
+
+    fn agrees(&self, claims: &Claims, now: Timestamp) {
+        let mut kernel = BTreeMap::new();
+        let mut announced = BTreeSet::new();
+        let mut bound: BTreeMap<IfIndex, usize> = BTreeMap::new();
+        for claim in claims.iter() {
+            let in_kernel = !matches!(claim.state, StateName::Candidate | StateName::Gone);
+            assert!(config(Guard::Open).permits(claim.address) && claim.address != ip(OWN), "{claim:?}");
+            if in_kernel {
+                kernel.insert(claim.address, claim.mac);
+            }
+            if claim.announced {
+                announced.insert(claim.address);
+            }
+            assert_eq!(claim.port.is_none(), claim.state == StateName::Unverified, "{claim:?}");
+            if let Some(port) = claim.port {
+                *bound.entry(port).or_default() += 1;
+                let port = claims.ports().find(|p| p.index == port).expect("a claim's port is there");
+                assert!(port.addresses.contains(&claim.address), "{claim:?}");
+            }
+        }
+        assert_eq!((&kernel, &announced), (&self.kernel, &self.announced));
+        assert!(bound.values().all(|count| *count <= LIMITS.per_port), "{bound:?}");
+        let on_ports: usize = claims.ports().map(|port| port.addresses.len()).sum();
+        assert_eq!(on_ports, bound.values().sum::<usize>(), "no port names an address that is not its");
+        assert!(claims.next_deadline().is_none_or(|at| at > now), "all that was due is done");
+    }
+}
+
+fn apply(world: &mut World, outside: &mut Outside, op: &Op) {
+    let now = world.now;
+    let address = |at: &usize| ip(ADDRESSES[*at]);
+    match op {
+        Op::Hear { port, mac: n, address: at, kind } => {
+            let address = (*kind != EvidenceKind::Rarp).then(|| address(at));
+            let seen = Sighting { mac: mac(*n), vlan: None, address, kind: *kind };
+            world.claims.sighted(*port, Ok(seen), now);
+        }
+        Op::Port { port, up } => world.port(*port, *up),
+        Op::PortGone(port) => world.claims.port_gone(*port, now),
+        Op::Link(up) => world.link(*up),
+        Op::LinkGone => {
+            let domain = world.domain();
+            world.claims.set_link(domain, None, now);
+        }
+        Op::Adopt { address: at, mac: n } => {
+            // What is adopted was in the kernel; an entry we have now is not left by a previous run.
+            if outside.kernel.contains_key(&address(at)) {
+                return;
+            }
+            let known = world.claims.iter().any(|claim| claim.address == address(at));
+            outside.kernel.insert(address(at), mac(*n));
+            if world.claims.adopt(BRIDGE, address(at), mac(*n), now) && known {
+                outside.kernel.remove(&address(at));
+            }
+        }
+        Op::Remove(at) => {
+            world.claims.remove("vmbr1", address(at), now);
+        }
+        Op::Mismatch(at) => world.claims.kernel_mismatch(BRIDGE, address(at), now),
+        Op::Configure(guard) => world.claims.configure(vec![("vmbr1".into(), model_config(*guard))], now),
+        Op::Pass(millis) => {
+            let end = now + Duration::from_millis(*millis);
+            while let Some(at) = world.claims.next_deadline().filter(|at| *at <= end) {
+                world.now = at;
+                world.claims.expire(at);
+                outside.obey(world.claims.take_outputs());
+            }
+            world.now = end;
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(600))]
+
+    #[test]
+    fn kernel_and_bgp_are_always_in_order(ops in proptest::collection::vec(ops(), 1..120)) {
+        let mut world = World::new(model_config(Guard::Pinned));
+        world.claims.set_own_addresses([ip(OWN)], world.now);
+        let mut outside = Outside::default();
+        for op in &ops {
+            apply(&mut world, &mut outside, op);
+            outside.obey(world.claims.take_outputs());
+            outside.agrees(&world.claims, world.now);
+        }
+        world.claims.configure(Vec::new(), world.now);
+        outside.obey(world.claims.take_outputs());
+        prop_assert!(outside.kernel.is_empty() && outside.announced.is_empty());
+        prop_assert_eq!(world.claims.next_deadline(), None);
+    }
+
+    /// Under the pinned guard an address never goes from one MAC address to another without a withdrawal between.
+    #[test]
+    fn a_pinned_owner_loses_to_another_mac_only_after_a_withdrawal(
+        ops in proptest::collection::vec(ops(), 1..120),
+    ) {
+        let mut world = World::new(DomainConfig { limits: LIMITS, ..config(Guard::Pinned) });
+        let mut outside = Outside { pinned: true, ..Outside::default() };
+        for op in ops.iter().filter(|op| !matches!(op, Op::Configure(_) | Op::Adopt { .. })) {
+            apply(&mut world, &mut outside, op);
+            outside.obey(world.claims.take_outputs());
+        }
+    }
+}
