@@ -162,9 +162,7 @@ impl Report {
 
     /// Everything reported, in the order of files and lines.
     pub(crate) fn into_diagnostics(mut self) -> Diagnostics {
-        self.list.sort_by_key(|d| {
-            (d.severity, d.marks.first().map(|mark| (mark.at.file, mark.at.start)))
-        });
+        self.list.sort_by_key(|d| (d.severity, d.marks.first().map(|mark| (mark.at.file, mark.at.start))));
         Diagnostics { sources: self.sources, list: self.list, dropped: self.dropped }
     }
 }

@@ -91,7 +91,7 @@ impl Config {
             {
                 changes.push(changed(&what, "password changed".to_owned()));
             }
-            let restarts = peer.enabled && peer.session_differs(other) || peer.enabled && !other.enabled;
+            let restarts = peer.enabled && (peer.session_differs(other) || !other.enabled);
             if restarts && let Some(change) = changes.iter_mut().rfind(|change| change.what == what) {
                 change.restarts_session = true;
             }
@@ -130,7 +130,8 @@ fn keys<'t>(old: &'t Table, new: &'t Table) -> BTreeSet<&'t str> {
 fn compare_named(section: &str, old: &Table, new: &Table, changes: &mut Vec<Change>) {
     for name in keys(old, new) {
         let what = format!("{section}.{name}");
-        let whole = |kind| Change { kind, what: what.clone(), detail: String::new(), restarts_session: false };
+        let whole =
+            |kind| Change { kind, what: what.clone(), detail: String::new(), restarts_session: false };
         match (old.get(name), new.get(name)) {
             (None, _) => changes.push(whole(ChangeKind::Added)),
             (_, None) => changes.push(whole(ChangeKind::Removed)),

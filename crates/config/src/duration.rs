@@ -2,14 +2,14 @@
 
 use std::time::Duration;
 
-const UNITS: [(&str, u64); 5] =
-    [("ms", 1), ("s", 1_000), ("m", 60_000), ("h", 3_600_000), ("d", 86_400_000)];
+const UNITS: [(&str, u64); 5] = [("ms", 1), ("s", 1_000), ("m", 60_000), ("h", 3_600_000), ("d", 86_400_000)];
 
 /// The longest duration taken: a year.
 const MAX_MS: u64 = 366 * 86_400_000;
 
 /// What a duration looks like, for error messages.
-pub(crate) const EXPECTED: &str = "expected a duration like \"90s\", \"15m\" or \"1h30m\" (units ms, s, m, h, d)";
+pub(crate) const EXPECTED: &str =
+    "expected a duration like \"90s\", \"15m\" or \"1h30m\" (units ms, s, m, h, d)";
 
 /// Reads whole numbers, each with its unit; `"0"` needs none.
 pub(crate) fn parse(text: &str) -> Option<Duration> {

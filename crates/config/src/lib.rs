@@ -9,7 +9,6 @@
 //! `siskin config check` says what the daemon would say.
 
 mod check;
-mod community;
 mod diagnostic;
 mod diff;
 mod duration;
@@ -49,8 +48,21 @@ pub struct Loaded {
 /// # Errors
 /// Everything wrong with it, warnings too; nothing of it may be used then.
 pub fn load(path: &Path) -> Result<Loaded, Diagnostics> {
+    load_after(path, None)
+}
+
+/// As [`load`], in place of a configuration that is in force: rules that are the same keep their ids, so that what
+/// was judged by them can still be explained.
+///
+/// # Errors
+/// As [`load`].
+pub fn reload(path: &Path, running: &Config) -> Result<Loaded, Diagnostics> {
+    load_after(path, Some(running))
+}
+
+fn load_after(path: &Path, running: Option<&Config>) -> Result<Loaded, Diagnostics> {
     let files = load::files(path)?;
-    parse_in(files, path.parent().unwrap_or(Path::new("")))
+    parse_in(files, path.parent().unwrap_or(Path::new("")), running)
 }
 
 /// Checks configuration texts; the first is the main file, the others stand for what it includes. Relative paths
@@ -59,10 +71,10 @@ pub fn load(path: &Path) -> Result<Loaded, Diagnostics> {
 /// # Errors
 /// As [`load`].
 pub fn parse(files: Vec<SourceFile>) -> Result<Loaded, Diagnostics> {
-    parse_in(files, Path::new(""))
+    parse_in(files, Path::new(""), None)
 }
 
-fn parse_in(files: Vec<SourceFile>, base: &Path) -> Result<Loaded, Diagnostics> {
+fn parse_in(files: Vec<SourceFile>, base: &Path, running: Option<&Config>) -> Result<Loaded, Diagnostics> {
     let sources = Arc::new(Sources::new(files));
     let mut report = Report::new(Arc::clone(&sources));
     let mut raw = Raw::default();
@@ -80,12 +92,13 @@ fn parse_in(files: Vec<SourceFile>, base: &Path) -> Result<Loaded, Diagnostics> 
         }
         well_formed = false;
         for error in errors {
-            let at = error.span().map_or(Location::file(file), |s| Location { file, start: s.start, end: s.end });
+            let at =
+                error.span().map_or(Location::file(file), |s| Location { file, start: s.start, end: s.end });
             report.error(at, format!("this is not TOML: {}", error.message()));
         }
     }
     // A table that could not be read may hold the names others use: no errors that only follow from that.
-    let config = if well_formed { check::check(raw, base, &mut report) } else { None };
+    let config = if well_formed { check::check(raw, base, running, &mut report) } else { None };
     let diagnostics = report.into_diagnostics();
     match config {
         Some(config) => Ok(Loaded { config, warnings: diagnostics }),

@@ -52,7 +52,7 @@ pub(crate) fn files(path: &Path) -> Result<Vec<SourceFile>, Diagnostics> {
 }
 
 fn unreadable(path: &Path, why: &str) -> Diagnostics {
-    let name = path.display().to_string(;
+    let name = path.display().to_string();
     let mut report = Report::new(Arc::new(Sources::new(vec![SourceFile { name, text: String::new() }])));
     report.error(Location::file(0), format!("the configuration cannot be read: {why}"));
     report.into_diagnostics()

@@ -40,7 +40,10 @@ const ROWS: &[(&str, &str)] = &[
     ("peer.add-path", "one path of a prefix is sent and taken"),
     ("peer.graceful-restart", "sessions restart without it"),
     ("peer.extended-next-hop", "IPv4 routes need IPv4 next hops"),
-    ("peer.role", "the built-in edge policy is not there, so without `import` and `export` of its own the peer takes nothing and gives nothing"),
+    (
+        "peer.role",
+        "the built-in edge policy is not there, so without `import` and `export` of its own the peer takes nothing and gives nothing",
+    ),
     ("peer.role-with-policy", "the role is not negotiated and OTC is not set; `import` and `export` apply"),
 ];
 

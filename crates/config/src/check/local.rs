@@ -98,10 +98,9 @@ impl Checker<'_> {
         let title = format!("[host-routes.{}]", name.value);
         if !raw.has_prefixes || raw.prefixes.as_ref().is_some_and(|p| p.value.is_empty()) {
             let at = raw.prefixes.as_ref().map_or(name.at, |p| p.at);
-            self.report
-                .error(at, format!("{title} needs `prefixes`"))
-                .label("no prefix here")
-                .help("no address outside `prefixes` is ever learned, so without them there is nothing to do");
+            self.report.error(at, format!("{title} needs `prefixes`")).label("no prefix here").help(
+                "no address outside `prefixes` is ever learned, so without them there is nothing to do",
+            );
         }
         let prefixes: Vec<Prefix> = raw.prefixes?.value.into_iter().map(|p| p.value).collect();
         let gateway = raw.gateway.map_or_else(FamilyMap::default, |g| g.value);
@@ -115,17 +114,14 @@ impl Checker<'_> {
         Some(HostRoutes { prefixes, gateway, policy, guard, filter, vms })
     }
 
-    fn vms(
-        &mut self,
-        list: Vec<RawVm>,
-        prefixes: &[Prefix],
-        gateway: &FamilyMap<Option<IpAddr>>,
-    ) -> Vec<Vm> {
+    fn vms(&mut self, list: Vec<RawVm>, prefixes: &[Prefix], gateway: &FamilyMap<Option<IpAddr>>) -> Vec<Vm> {
         let mut names = BTreeMap::new();
         let mut taken = BTreeMap::new();
         let mut vms = Vec::with_capacity(list.len());
         for raw in list {
-            let (Some(name), Some(mac), Some(addresses)) = (raw.name, raw.mac, raw.addresses) else { continue };
+            let (Some(name), Some(mac), Some(addresses)) = (raw.name, raw.mac, raw.addresses) else {
+                continue;
+            };
             let mut mine = Vec::with_capacity(addresses.value.len());
             if addresses.value.is_empty() {
                 self.report.error(addresses.at, "a VM needs at least one address").label("none is here");

@@ -32,9 +32,10 @@ struct Checker<'r> {
 }
 
 /// Checks everything. `None`: something is wrong and reported.
-pub(crate) fn check(raw: Raw, base: &Path, report: &mut Report) -> Option<Config> {
+/// `running` is the configuration in whose place this one comes.
+pub(crate) fn check(raw: Raw, base: &Path, running: Option<&Config>, report: &mut Report) -> Option<Config> {
     let mut checker = Checker { report, base, not_yet: Vec::new(), warned: BTreeSet::new() };
-    let policies = policy::compile(&raw, &mut checker);
+    let policies = policy::compile(&raw, running.map(|config| &*config.policies), checker.report);
     let router = checker.router(raw.router);
     let kernel = kernel(raw.kernel.map(|(_, raw)| raw).unwrap_or_default());
     let api = api(raw.api.map(|(_, raw)| raw).unwrap_or_default());
@@ -48,7 +49,10 @@ pub(crate) fn check(raw: Raw, base: &Path, report: &mut Report) -> Option<Config
     let local_asn = router.as_ref().map(|r| r.asn).unwrap_or_default();
     let groups = peer::Groups::new(raw.peer_groups);
     if let Some(extra) = raw.peers.get(MAX_PEERS) {
-        checker.report.error(extra.name.at, format!("there are more than {MAX_PEERS} peers")).label("the first too many");
+        checker
+            .report
+            .error(extra.name.at, format!("there are more than {MAX_PEERS} peers"))
+            .label("the first too many");
         return None;
     }
     let peers = checker.peers(raw.peers, &groups, &policies, local_asn);
@@ -144,7 +148,9 @@ impl Checker<'_> {
         let Some((at, raw)) = raw else { return Rpki::default() };
         self.not_yet("rpki", "rpki", at);
         Rpki {
-            servers: raw.servers.map_or_else(Vec::new, |list| list.value.into_iter().map(|s| s.value).collect()),
+            servers: raw
+                .servers
+                .map_or_else(Vec::new, |list| list.value.into_iter().map(|s| s.value).collect()),
             slurm: raw.slurm.map(|s| s.value),
         }
     }

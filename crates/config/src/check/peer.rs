@@ -60,7 +60,9 @@ impl Checker<'_> {
                 let key = Spanned { value: identity(&endpoint.value), at: endpoint.at };
                 self.is_first(&mut endpoints, key, |e| match e {
                     (Some(address), _) => format!("two peers have the address `{address}`"),
-                    (None, interface) => format!("two peers are on interface `{}`", interface.as_deref().unwrap_or("")),
+                    (None, interface) => {
+                        format!("two peers are on interface `{}`", interface.as_deref().unwrap_or(""))
+                    }
                 });
             }
             let endpoint = endpoint.map(|e| e.value);
@@ -161,7 +163,8 @@ impl Checker<'_> {
                 .label("not a unicast address");
             return None;
         }
-        let value = Endpoint::Address { address: address.value, interface: interface.map(|i| i.value.clone()) };
+        let value =
+            Endpoint::Address { address: address.value, interface: interface.map(|i| i.value.clone()) };
         if value.is_link_local() && interface.is_none() {
             self.report
                 .error(address.at, format!("the link-local address `{}` needs an `interface`", address.value))
@@ -183,7 +186,8 @@ impl Checker<'_> {
         let local_asn = keys.local_asn.map_or(router_asn, |l| l.value);
         let asn = self.asn(keys, table, local_asn);
         let ttl = self.ttl(keys, asn.as_ref().is_some_and(|rule| is_internal(rule, local_asn)));
-        if let Some(add_path) = keys.add_path.filter(|a| a.value.receive || a.value.send != AddPathSend::Off) {
+        if let Some(add_path) = keys.add_path.filter(|a| a.value.receive || a.value.send != AddPathSend::Off)
+        {
             self.not_yet("peer.add-path", &table.key("add-path"), add_path.at);
         }
         if let Some(restart) = keys.graceful_restart.filter(|g| g.value.is_some()) {
@@ -206,9 +210,7 @@ impl Checker<'_> {
             families: keys.families.map_or(FamilySet::BOTH, |f| f.value.set),
             extended_next_hop: keys.families.is_some_and(|f| f.value.extended_next_hop)
                 || endpoint.is_some_and(Endpoint::is_link_local),
-            add_path: keys
-                .add_path
-                .map_or(AddPath { receive: false, send: AddPathSend::Off }, |a| a.value),
+            add_path: keys.add_path.map_or(AddPath { receive: false, send: AddPathSend::Off }, |a| a.value),
             graceful_restart: keys.graceful_restart.map_or(Some(default_restart), |g| g.value),
             role: keys.role.map(|r| r.value),
         })

@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use siskin_policy::{CommunityPattern, Compiled, PolicyError, PolicySet, PolicySource, PrefixPattern, RuleSource, Sets};
+use siskin_policy::{
+    CommunityPattern, Compiled, PolicyError, PolicySet, PolicySource, PrefixPattern, RuleSource, Sets,
+};
 
-use super::Checker;
 use crate::diagnostic::Report;
 use crate::read::raw::{Named, Raw, RawPolicy, RawSet};
 use crate::read::within;
@@ -48,9 +49,8 @@ impl Policies {
     }
 }
 
-/// Compiles all policies of the file.
-pub(super) fn compile(raw: &Raw, checker: &mut Checker<'_>) -> Policies {
-    let report = &mut *checker.report;
+/// Compiles all policies of the file; `running` are those whose rule ids are in use.
+pub(super) fn compile(raw: &Raw, running: Option<&PolicySet>, report: &mut Report) -> Policies {
     let sets = Sets {
         prefix_sets: members(&raw.prefix_sets, report, |text| {
             text.parse::<PrefixPattern>().map_err(|e| (e.span.start, e.span.end, e.message, e.help))
@@ -58,12 +58,17 @@ pub(super) fn compile(raw: &Raw, checker: &mut Checker<'_>) -> Policies {
         community_sets: members(&raw.community_sets, report, |text| {
             text.parse::<CommunityPattern>().map_err(|e| (e.span.start, e.span.end, e.message, e.help))
         }),
+        peers: Some(raw.peers.iter().map(|peer| peer.name.value.clone()).collect()),
     };
     let sources = raw.policies.iter().filter_map(|policy| source(policy, report)).collect();
-    let set = match PolicySet::compile(sources, &sets) {
+    let compiled = match running {
+        Some(running) => running.recompile(sources, &sets),
+        None => PolicySet::compile(sources, &sets),
+    };
+    let set = match compiled {
         Ok(set) => {
             for warning in set.warnings() {
-                let (at, message) = place(&raw.policies, &warning, report);
+                let (at, message) = place(&raw.policies, warning, report);
                 report.warning(at, message).maybe_help(warning.help.clone());
             }
             Some(Arc::new(set))
@@ -79,7 +84,11 @@ pub(super) fn compile(raw: &Raw, checker: &mut Checker<'_>) -> Policies {
     Policies {
         set,
         rules: raw.policies.iter().map(|p| (p.name.value.clone(), texts(&p.value.rules))).collect(),
-        prefix_sets: raw.prefix_sets.iter().map(|s| (s.name.value.clone(), texts(&s.value.members))).collect(),
+        prefix_sets: raw
+            .prefix_sets
+            .iter()
+            .map(|s| (s.name.value.clone(), texts(&s.value.members)))
+            .collect(),
         community_sets: raw
             .community_sets
             .iter()
@@ -120,9 +129,7 @@ fn members<T>(
 fn source(policy: &Named<RawPolicy>, report: &mut Report) -> Option<PolicySource> {
     let name = &policy.name;
     if BUILT_IN.contains(&name.value.as_str()) {
-        report
-            .error(name.at, format!("`{}` is a built-in policy", name.value))
-            .label("choose another name");
+        report.error(name.at, format!("`{}` is a built-in policy", name.value)).label("choose another name");
         return None;
     }
     if policy.value.rules.len() > MAX_RULES {
@@ -134,10 +141,11 @@ fn source(policy: &Named<RawPolicy>, report: &mut Report) -> Option<PolicySource
             .warning(name.at, format!("policy `{}` has no rules: it rejects everything", name.value))
             .label("empty");
     }
-    let rules = policy.value.rules.iter().map(|rule| RuleSource {
-        text: rule.value.clone(),
-        location: report.sources().file_line(rule.at),
-    });
+    let rules = policy
+        .value
+        .rules
+        .iter()
+        .map(|rule| RuleSource { text: rule.value.clone(), location: report.sources().file_line(rule.at) });
     Some(PolicySource { name: name.value.clone(), rules: rules.collect() })
 }
 

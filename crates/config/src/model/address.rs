@@ -102,7 +102,9 @@ impl FromStr for MacAddress {
         match octets {
             _ if parts.next().is_some() => Err(EXPECTED),
             [0, 0, 0, 0, 0, 0] => Err("the MAC address is zero"),
-            [first, ..] if first & 1 == 1 => Err("this is a group address; a VM's own MAC address is even in its first octet"),
+            [first, ..] if first & 1 == 1 => {
+                Err("this is a group address; a VM's own MAC address is even in its first octet")
+            }
             _ => Ok(MacAddress(octets)),
         }
     }

@@ -1,11 +1,14 @@
 //! What acts before the import policy: RPKI mode, IRR filter, prefix limits.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
-use serde::Serialize;
+use serde::ser::SerializeMap;
+use serde::{Serialize, Serializer};
 use siskin_net::{FamilyMap, Prefix};
 
 use super::serialize;
+use crate::duration;
 
 /// The peer key `rpki`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
@@ -69,51 +72,68 @@ impl std::fmt::Display for AsSet {
 }
 
 impl Serialize for AsSet {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(self)
     }
 }
 
 /// The peer keys `max-prefix` and `max-prefix-out`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MaxPrefix {
     /// Where the numbers come from.
-    #[serde(flatten)]
     pub source: MaxPrefixSource,
     /// Percent of a limit at which a warning is logged, 1 to 100.
     pub warn_at: u8,
     /// What happens beyond a limit.
-    #[serde(flatten)]
     pub action: LimitAction,
 }
 
+impl Serialize for MaxPrefix {
+    /// As the file has it: `"peeringdb"`, or the table with every default filled in.
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let MaxPrefixSource::Limits(limits) = &self.source else {
+            return serializer.serialize_str("peeringdb");
+        };
+        let mut map = serializer.serialize_map(None)?;
+        for (family, limit) in limits.accepted.iter() {
+            if let Some(limit) = limit {
+                map.serialize_entry(family.name(), limit)?;
+            }
+        }
+        let received: BTreeMap<&str, u32> =
+            limits.received.iter().filter_map(|(family, limit)| Some((family.name(), (*limit)?))).collect();
+        if !received.is_empty() {
+            map.serialize_entry("received", &received)?;
+        }
+        map.serialize_entry("warn-at", &self.warn_at)?;
+        map.serialize_entry("action", self.action.name())?;
+        if let LimitAction::Restart { after } = self.action {
+            map.serialize_entry("restart-after", &duration::format(after))?;
+        }
+        map.end()
+    }
+}
+
 /// Where the limits come from.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum MaxPrefixSource {
     /// PeeringDB's `info_prefixes4` and `info_prefixes6` of the peer's AS.
-    #[serde(rename = "peeringdb")]
     PeeringDb,
     /// Numbers of the file.
-    #[serde(untagged)]
     Limits(Limits),
 }
 
 /// Limits of prefixes, by family.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// Of accepted prefixes (`max-prefix`) or announced ones (`max-prefix-out`).
-    #[serde(flatten, serialize_with = "serialize::family_options")]
     pub accepted: FamilyMap<Option<u32>>,
     /// Of received prefixes, before any policy.
-    #[serde(serialize_with = "serialize::family_options")]
     pub received: FamilyMap<Option<u32>>,
 }
 
 /// What happens beyond a prefix limit.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(tag = "action", rename_all = "kebab-case")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LimitAction {
     /// A warning alone.
     Warn,
@@ -122,9 +142,21 @@ pub enum LimitAction {
     /// The session ends (RFC 4486 Maximum Number of Prefixes Reached) and comes back after a time.
     Restart {
         /// That time.
-        #[serde(rename = "restart-after", serialize_with = "serialize::duration")]
         after: Duration,
     },
     /// The session ends until the operator brings it up.
     Shutdown,
+}
+
+impl LimitAction {
+    /// The word of the file.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            LimitAction::Warn => "warn",
+            LimitAction::Block => "block",
+            LimitAction::Restart { .. } => "restart",
+            LimitAction::Shutdown => "shutdown",
+        }
+    }
 }

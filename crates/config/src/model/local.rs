@@ -1,12 +1,13 @@
 //! Routes that begin here: `[[originate]]`, `[redistribute.*]`, `[host-routes.*]`.
 
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::sync::Arc;
 
 use serde::{Serialize, Serializer};
 use siskin_bgp::attr::{Community, ExtendedCommunity, LargeCommunity};
 use siskin_net::{FamilyMap, Prefix};
-use siskin_policy::Compiled;
+use siskin_policy::{CommunityValue, Compiled};
 
 use super::{MacAddress, serialize};
 
@@ -27,14 +28,33 @@ impl Communities {
     pub fn is_empty(&self) -> bool {
         self.standard.is_empty() && self.extended.is_empty() && self.large.is_empty()
     }
+
+    /// All of them: standard, extended, large.
+    pub fn iter(&self) -> impl Iterator<Item = CommunityValue> + '_ {
+        let standard = self.standard.iter().copied().map(CommunityValue::Standard);
+        let extended = self.extended.iter().copied().map(CommunityValue::Extended);
+        standard.chain(extended).chain(self.large.iter().copied().map(CommunityValue::Large))
+    }
+}
+
+impl FromIterator<CommunityValue> for Communities {
+    fn from_iter<I: IntoIterator<Item = CommunityValue>>(iter: I) -> Communities {
+        let mut communities = Communities::default();
+        let distinct: BTreeSet<CommunityValue> = iter.into_iter().collect();
+        for community in distinct {
+            match community {
+                CommunityValue::Standard(c) => communities.standard.push(c),
+                CommunityValue::Extended(c) => communities.extended.push(c),
+                CommunityValue::Large(c) => communities.large.push(c),
+            }
+        }
+        communities
+    }
 }
 
 impl Serialize for Communities {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let standard = self.standard.iter().map(ToString::to_string);
-        let extended = self.extended.iter().map(|c| crate::community::extended_text(*c));
-        let large = self.large.iter().map(ToString::to_string);
-        serializer.collect_seq(standard.chain(extended).chain(large))
+        serializer.collect_seq(self.iter().map(|community| community.to_string()))
     }
 }
 

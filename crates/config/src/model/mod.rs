@@ -68,7 +68,11 @@ pub struct Config {
     #[serde(skip)]
     pub policies: Arc<PolicySet>,
     /// The rules of each `[policy.NAME]` as written, for the effective configuration and for [`Config::diff`].
-    #[serde(rename = "policy", serialize_with = "serialize::rules", skip_serializing_if = "BTreeMap::is_empty")]
+    #[serde(
+        rename = "policy",
+        serialize_with = "serialize::rules",
+        skip_serializing_if = "BTreeMap::is_empty"
+    )]
     pub policy_rules: BTreeMap<String, Vec<String>>,
     /// The members of each `[prefix-set.NAME]` as written.
     #[serde(

@@ -10,7 +10,6 @@ use serde::{Serialize, Serializer};
 use siskin_net::{FamilyMap, FamilySet};
 use siskin_policy::Compiled;
 
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]
 pub(crate) fn duration<S: Serializer>(value: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_str(&crate::duration::format(*value))
 }
@@ -38,7 +37,6 @@ pub(crate) fn family_options<S: Serializer, T: Serialize>(
     map.end()
 }
 
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]
 pub(crate) fn families<S: Serializer>(value: &FamilySet, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_seq(value.iter().map(|family| format!("{family}-unicast")))
 }

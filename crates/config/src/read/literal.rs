@@ -34,11 +34,7 @@ pub(crate) fn raw_offset(raw: &str, decoded: &str, offset: usize) -> usize {
 }
 
 fn line_end(text: &str) -> usize {
-    if text.starts_with("\r\n") {
-        2
-    } else {
-        usize::from(text.starts_with('\n'))
-    }
+    if text.starts_with("\r\n") { 2 } else { usize::from(text.starts_with('\n')) }
 }
 
 /// The length of backslash-newline continuations at the start of `text`, with the white space they swallow.

@@ -9,6 +9,8 @@ pub(crate) mod raw;
 mod section;
 mod value;
 
+#[cfg(test)]
+pub(crate) use literal::raw_offset;
 pub(crate) use peer_values::TtlSecurity;
 pub(crate) use section::Section;
 pub(crate) use value::{Value, within};

@@ -111,7 +111,8 @@ pub(crate) fn families(value: Value<'_>, report: &mut Report) -> Option<RawFamil
         for (name, family) in FAMILIES {
             let Some(mut options) = section.sub(name, report) else { continue };
             set = set.with(family);
-            let next_hop = options.get("next-hop", report, |v, r| v.word(&[("ipv6", true), ("default", false)], r));
+            let next_hop =
+                options.get("next-hop", report, |v, r| v.word(&[("ipv6", true), ("default", false)], r));
             if family == Family::Ipv4 {
                 extended_next_hop = next_hop.is_some_and(|n| n.value);
             }
@@ -241,8 +242,12 @@ pub(crate) fn graceful_restart(value: Value<'_>, report: &mut Report) -> Option<
 /// `bfd`; off is `Some(None)`.
 pub(crate) fn bfd(value: Value<'_>, report: &mut Report) -> Option<Option<Bfd>> {
     const INTERVALS: RangeInclusive<Duration> = Duration::from_millis(3)..=Duration::from_secs(60);
-    let default =
-        Bfd { min_tx: Duration::from_millis(50), min_rx: Duration::from_millis(50), multiplier: 3, strict: false };
+    let default = Bfd {
+        min_tx: Duration::from_millis(50),
+        min_rx: Duration::from_millis(50),
+        multiplier: 3,
+        strict: false,
+    };
     match value.toml {
         DeValue::Boolean(on) => Some(on.then_some(default)),
         DeValue::Table(_) => {
@@ -268,8 +273,11 @@ pub(crate) fn rpki_mode(value: Value<'_>, report: &mut Report) -> Option<RpkiMod
     if value.is_off() {
         return Some(RpkiMode::Off);
     }
-    let words =
-        [("reject-invalid", RpkiMode::RejectInvalid), ("require-valid", RpkiMode::RequireValid), ("off", RpkiMode::Off)];
+    let words = [
+        ("reject-invalid", RpkiMode::RejectInvalid),
+        ("require-valid", RpkiMode::RequireValid),
+        ("off", RpkiMode::Off),
+    ];
     value.word(&words, report)
 }
 
@@ -308,7 +316,8 @@ pub(crate) fn max_prefix(value: Value<'_>, report: &mut Report) -> Option<Option
     let after = section.get("restart-after", report, |v, r| v.duration(SECOND..=DAY * 7, r));
     section.finish(report);
     let action = limit_action(action, after, RESTART, report)?;
-    if !report.failed() && [accepted, received].iter().all(|map| map.iter().all(|(_, limit)| limit.is_none())) {
+    if !report.failed() && [accepted, received].iter().all(|map| map.iter().all(|(_, limit)| limit.is_none()))
+    {
         report.error(value.at, "no limit is given").label("expected `ipv4`, `ipv6` or `received`");
         return None;
     }
@@ -412,7 +421,8 @@ fn as_set(value: Value<'_>, report: &mut Report) -> Option<AsSet> {
             Some((source, name)) => (Some(source.to_owned()), name),
             None => (None, upper.as_str()),
         };
-        let word = |t: &str| !t.is_empty() && t.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b));
+        let word =
+            |t: &str| !t.is_empty() && t.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b));
         let part = |t: &str| word(t) && (t.starts_with("AS-") && t.len() > 3 || number_of(t));
         let is_set = name.split(':').any(|t| t.starts_with("AS-")) || number_of(name);
         if source.as_deref().is_none_or(word) && name.split(':').all(part) && is_set {
@@ -431,7 +441,8 @@ fn number_of(text: &str) -> bool {
 pub(crate) fn registry_sources(value: Value<'_>, report: &mut Report) -> Option<Vec<String>> {
     let list = value.list("registry sources", report, |v, r| {
         v.parsed("a registry source", r, |text| {
-            let fits = !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b));
+            let fits =
+                !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b));
             if fits { Ok(text.to_ascii_uppercase()) } else { Err("expected a name like RIPE") }
         })
     })?;

@@ -5,12 +5,14 @@ use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use siskin_net::{Asn, ParsePrefixError, Prefix};
+use siskin_policy::CommunityValue;
 use toml::de::DeValue;
 
 use super::literal;
 use crate::diagnostic::Report;
+use crate::model::Communities;
 use crate::source::{Location, Spanned};
-use crate::{community, duration, model, suggest};
+use crate::{duration, suggest};
 
 /// The most members of any list.
 const MAX_LIST: usize = 1_000_000;
@@ -30,7 +32,9 @@ impl<'t> Value<'t> {
 
     /// Reports that something else was expected here.
     pub(crate) fn expected<T>(self, what: &str, report: &mut Report) -> Option<T> {
-        report.error(self.at, format!("expected {what}, found {}", self.found())).label(format!("expected {what}"));
+        report
+            .error(self.at, format!("expected {what}, found {}", self.found()))
+            .label(format!("expected {what}"));
         None
     }
 
@@ -75,7 +79,11 @@ impl<'t> Value<'t> {
     }
 
     /// A whole number within `range`.
-    pub(crate) fn integer<T: TryFrom<u64>>(self, range: RangeInclusive<u64>, report: &mut Report) -> Option<T> {
+    pub(crate) fn integer<T: TryFrom<u64>>(
+        self,
+        range: RangeInclusive<u64>,
+        report: &mut Report,
+    ) -> Option<T> {
         let (low, high) = (*range.start(), *range.end());
         let what = format!("a whole number from {low} to {high}");
         let DeValue::Integer(integer) = self.toml else { return self.expected(&what, report) };
@@ -219,21 +227,19 @@ impl<'t> Value<'t> {
     }
 
     /// Communities of any kind, without wildcards.
-    pub(crate) fn communities(self, report: &mut Report) -> Option<model::Communities> {
-        let mut communities = model::Communities::default();
-        self.list("communities", report, |value, report| {
-            let Some(text) = value.as_text() else { return value.expected::<()>("a community", report) };
-            if community::add(text, &mut communities).is_some() {
-                return Some(());
+    pub(crate) fn communities(self, report: &mut Report) -> Option<Communities> {
+        let list = self.list("communities", report, |value, report| {
+            let Some(text) = value.as_text() else { return value.expected("a community", report) };
+            match text.parse::<CommunityValue>() {
+                Ok(community) => Some(community),
+                Err(error) => {
+                    let at = within(value.at, text, error.span.start, error.span.end, report);
+                    report.error(at, error.message).maybe_help(error.help);
+                    None
+                }
             }
-            let help = suggest::nearest(text, community::well_known_names());
-            report
-                .error(value.at, format!("\"{text}\" is no community"))
-                .label("expected 64500:100, 64500:1:2, rt:64500:1 or a well-known name")
-                .maybe_help(help.map(|near| format!("did you mean \"{near}\"?")));
-            None
         })?;
-        Some(communities)
+        Some(list.into_iter().map(|community| community.value).collect())
     }
 }
 
@@ -266,9 +272,10 @@ fn prefix_error(value: Value<'_>, text: &str, error: &ParsePrefixError, report: 
                 None => format!("did you mean \"{meant}\"?"),
             })
         }
-        ParsePrefixError::Syntax => {
-            text.parse().ok().map(|address| format!("for this one address write \"{}\"", Prefix::host(address)))
-        }
+        ParsePrefixError::Syntax => text
+            .parse()
+            .ok()
+            .map(|address| format!("for this one address write \"{}\"", Prefix::host(address))),
         ParsePrefixError::Length(_) => None,
     };
     let label = match error {

@@ -50,7 +50,9 @@ impl Raw {
     pub(crate) fn read_file(&mut self, table: &DeTable<'_>, file: usize, report: &mut Report) {
         let mut top = Section::top(table, file);
         let names = &mut self.names;
-        if let Some((at, _)) = top.entry("include") && file != 0 {
+        if let Some((at, _)) = top.entry("include")
+            && file != 0
+        {
             report.error(at, "an included file cannot include others").label("only the main file can");
         }
         once(&mut self.router, "router", &mut top, report, RawRouter::read);
@@ -67,7 +69,8 @@ impl Raw {
                 if let Some(section) = section.sub(key, report) {
                     let name = Spanned { value: key.to_owned(), at: section.at };
                     if names.is_new("redistribute", &name, report) {
-                        self.redistribute.push(Named { name, value: RawRedistribution::read(section, report) });
+                        self.redistribute
+                            .push(Named { name, value: RawRedistribution::read(section, report) });
                     }
                 }
             }
@@ -77,7 +80,9 @@ impl Raw {
         each(&mut self.peer_groups, names, "peer-group", &mut top, report, RawPeerGroup::read);
         each(&mut self.peers, names, "peer", &mut top, report, RawPeer::read);
         each(&mut self.dynamic_peers, names, "dynamic-peer", &mut top, report, RawDynamicPeer::read);
-        each(&mut self.prefix_sets, names, "prefix-set", &mut top, report, |s, r| RawSet::read(s, "prefixes", r));
+        each(&mut self.prefix_sets, names, "prefix-set", &mut top, report, |s, r| {
+            RawSet::read(s, "prefixes", r)
+        });
         each(&mut self.community_sets, names, "community-set", &mut top, report, |s, r| {
             RawSet::read(s, "communities", r)
         });

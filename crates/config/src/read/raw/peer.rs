@@ -112,7 +112,11 @@ const MAX_INTERFACE: usize = 15;
 
 fn interface(value: Value<'_>, report: &mut Report) -> Option<String> {
     value.parsed("an interface name", report, |text| {
-        if is_interface(text) { Ok(text.to_owned()) } else { Err("expected 1 to 15 characters, like eth0 or vmbr1.100") }
+        if is_interface(text) {
+            Ok(text.to_owned())
+        } else {
+            Err("expected 1 to 15 characters, like eth0 or vmbr1.100")
+        }
     })
 }
 
@@ -210,6 +214,10 @@ fn ranges(value: Value<'_>, report: &mut Report) -> Option<List<Prefix>> {
 
 fn pattern(value: Value<'_>, report: &mut Report) -> Option<NamePattern> {
     value.parsed("an interface name", report, |text| {
-        if is_interface(text) { Ok(NamePattern(text.to_owned())) } else { Err("expected a name or a pattern like swp*") }
+        if is_interface(text) {
+            Ok(NamePattern(text.to_owned()))
+        } else {
+            Err("expected a name or a pattern like swp*")
+        }
     })
 }

@@ -36,7 +36,8 @@ impl RawRouter {
             asn: section.get("asn", report, Value::asn),
             has_asn: section.entry("asn").is_some(),
             router_id: section.get("router-id", report, router_id),
-            listen: section.get("listen", report, |v, r| v.list("addresses with ports", r, Value::socket_address)),
+            listen: section
+                .get("listen", report, |v, r| v.list("addresses with ports", r, Value::socket_address)),
             multipath: section.get("multipath", report, |v, r| {
                 v.word(&[("relaxed", Multipath::Relaxed), ("same-as", Multipath::SameAs)], r)
             }),
@@ -161,8 +162,9 @@ pub(crate) struct RawRpki {
 impl RawRpki {
     pub(crate) fn read(mut section: Section<'_>, report: &mut Report) -> RawRpki {
         let raw = RawRpki {
-            servers: section
-                .get("servers", report, |v, r| v.list("servers", r, |v, r| host_port(v, "an RTR cache", 323, r))),
+            servers: section.get("servers", report, |v, r| {
+                v.list("servers", r, |v, r| host_port(v, "an RTR cache", 323, r))
+            }),
             slurm: section.get("slurm", report, path),
         };
         section.finish(report);

@@ -1,0 +1,84 @@
+//! What a reload says it changes.
+
+use super::{config, with_router};
+
+const BEFORE: &str = "
+[kernel]
+metric = 32
+[[originate]]
+prefix = '192.0.2.0/24'
+[peer.gone]
+address = '192.0.2.9'
+asn = 65009
+[peer.a]
+address = '192.0.2.1'
+asn = 65001
+[peer.b]
+address = '192.0.2.2'
+asn = 65002
+password = 'one'
+[peer.c]
+address = '192.0.2.3'
+asn = 65003
+import = 'in'
+[policy.in]
+rules = ['accept if prefix.len <= 24', 'reject']
+";
+
+const AFTER: &str = "
+[kernel]
+metric = 64
+prefsrc = { ipv4 = '192.0.2.10' }
+[[originate]]
+prefix = '192.0.2.0/24'
+communities = ['64500:1']
+[[originate]]
+prefix = '198.51.100.0/24'
+[peer.a]
+address = '192.0.2.1'
+asn = 65001
+hold-time = '30s'
+[peer.b]
+address = '192.0.2.2'
+asn = 65002
+password = 'two'
+[peer.c]
+address = '192.0.2.3'
+asn = 65003
+import = 'in'
+local-pref = 200
+[peer.new]
+address = '192.0.2.4'
+asn = 65004
+[policy.in]
+rules = ['accept if prefix.len <= 25', 'reject']
+";
+
+#[test]
+fn changes_are_told_key_by_key() {
+    let (before, after) = (config(&with_router(BEFORE)), config(&with_router(AFTER)));
+    let changes: Vec<String> = before.diff(&after).iter().map(ToString::to_string).collect();
+    assert_eq!(
+        changes,
+        [
+            "~ kernel: metric: 32 → 64",
+            "~ kernel: prefsrc: {} → { ipv4 = \"192.0.2.10\" }",
+            "~ originate.192.0.2.0/24: communities: unset → [\"64500:1\"]",
+            "+ originate.198.51.100.0/24",
+            "~ peer.a: hold-time: \"1m30s\" → \"30s\" (the session restarts)",
+            "~ peer.c: local-pref: unset → 200",
+            "- peer.gone (the session restarts)",
+            "+ peer.new",
+            "~ policy.in: rules: -\"accept if prefix.len <= 24\" +\"accept if prefix.len <= 25\"",
+            "~ peer.b: password changed (the session restarts)",
+        ]
+    );
+    assert!(before.diff(&before).is_empty());
+}
+
+#[test]
+fn only_session_keys_cost_the_session() {
+    let (before, after) = (config(&with_router(BEFORE)), config(&with_router(AFTER)));
+    let differs = |name: &str| before.peers[name].session_differs(&after.peers[name]);
+    assert!(differs("a") && differs("b") && !differs("c"));
+}
