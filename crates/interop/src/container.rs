@@ -5,6 +5,7 @@
 //! `docker import` makes the image. The container has no network of Docker's; a veth of the lab is put into
 //! its namespace. Everything is kept under `/var/cache/siskin-test`.
 
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
@@ -31,6 +32,8 @@ const FIRST_TIME: Duration = Duration::from_secs(120);
 pub struct Docker {
     host: Option<PathBuf>,
     daemon: Option<Daemon>,
+    /// Two daemons cannot share their data: the file is locked as long as ours runs.
+    _lock: Option<File>,
 }
 
 /// FRR in a container, and the container.
@@ -53,8 +56,11 @@ impl Docker {
             }
         }
         if run(Command::new("docker").arg("info")).is_ok_and(|text| text.contains("Server Version")) {
-            return Ok(Docker { host: None, daemon: None });
+            return Ok(Docker { host: None, daemon: None, _lock: None });
         }
+        std::fs::create_dir_all(CACHE)?;
+        let lock = File::create(Path::new(CACHE).join("lock"))?;
+        lock.lock()?;
         let dir = lab.dir().join("docker");
         std::fs::create_dir(&dir)?;
         let socket = dir.join("docker.sock");
@@ -62,14 +68,14 @@ impl Docker {
         command.args(["--bridge=none", "--iptables=false", "--ip6tables=false", "--data-root"]);
         command.arg(Path::new(CACHE).join("docker")).arg("--exec-root").arg(dir.join("exec"));
         command.arg("--pidfile").arg(dir.join("pid")).arg("-H").arg(format!("unix://{}", socket.display()));
-        std::fs::create_dir_all(CACHE)?;
         let mut daemon = Daemon::spawn("dockerd", &mut command, &dir.join("dockerd.log"))?;
-        let docker = Docker { host: Some(socket), daemon: None };
+        let mut docker = Docker { host: Some(socket), daemon: None, _lock: Some(lock) };
         wait_for("dockerd", SOON, || {
             daemon.check_alive()?;
             Ok(docker.run(&["info"]).is_ok_and(|text| text.contains("Server Version")))
         })?;
-        Ok(Docker { host: docker.host.clone(), daemon: Some(daemon) })
+        docker.daemon = Some(daemon);
+        Ok(docker)
     }
 
     fn command(&self, arguments: &[&str]) -> Command {

@@ -103,6 +103,36 @@ pub struct Counts {
 /// # Errors
 /// When `ip` cannot be started or fails.
 pub fn count(ns: &Ns, family: Family, filter: &str) -> Result<Counts> {
+    let mut counts = Counts::default();
+    each_line(ns, family, filter, |line| {
+        counts.routes += 1;
+        counts.multipath += u64::from(is_multipath(line));
+        true
+    })?;
+    Ok(counts)
+}
+
+/// The first route with two next hops, as `ip route` prints it, its next hops on lines of their own.
+///
+/// # Errors
+/// As [`count`].
+pub fn first_multipath(ns: &Ns, family: Family, filter: &str) -> Result<Option<String>> {
+    let mut found = None;
+    each_line(ns, family, filter, |line| {
+        if is_multipath(line) {
+            found = Some(line.trim_end().replace('\\', "\n   "));
+        }
+        found.is_none()
+    })?;
+    Ok(found)
+}
+
+fn is_multipath(line: &str) -> bool {
+    line.matches("nexthop ").take(2).count() == 2
+}
+
+/// Reads the lines of `ip -oneline route show` as long as `more` wants them.
+fn each_line(ns: &Ns, family: Family, filter: &str, mut more: impl FnMut(&str) -> bool) -> Result {
     let mut child = Command::new("ip")
         .args(["-n", ns.full_name(), flag(family), "-o", "route", "show"])
         .args(filter.split_whitespace())
@@ -110,13 +140,15 @@ pub fn count(ns: &Ns, family: Family, filter: &str) -> Result<Counts> {
         .stdout(Stdio::piped())
         .spawn()?;
     let output = child.stdout.take().ok_or_else(|| Error::new("no output of `ip`"))?;
-    let mut counts = Counts::default();
     let mut reader = BufReader::with_capacity(1 << 20, output);
     let mut line = String::new();
     while reader.read_line(&mut line)? > 0 {
-        counts.routes += 1;
-        counts.multipath += u64::from(line.matches("nexthop ").take(2).count() == 2);
+        if !more(&line) {
+            child.kill()?;
+            child.wait()?;
+            return Ok(());
+        }
         line.clear();
     }
-    if child.wait()?.success() { Ok(counts) } else { fail("`ip route show` failed") }
+    if child.wait()?.success() { Ok(()) } else { fail("`ip route show` failed") }
 }

@@ -225,7 +225,7 @@ impl Siskin {
     /// When the API does not answer.
     pub fn count(&self, family: Family) -> Result<u64> {
         let status = self.api("/v1/status")?;
-        let count = status["rib"][siskin_word(family)]["prefixes"].as_u64();
+        let count = status["rib"][family.name()]["prefixes"].as_u64();
         count.ok_or_else(|| Error::new("no rib.FAMILY.prefixes in /v1/status"))
     }
 
@@ -256,15 +256,6 @@ pub fn check(dir: &Path, toml: &str) -> Result<Output> {
     output(
         Command::new(our_binary("siskind")?).arg("--check").arg("--config").arg(&file).env("NO_COLOR", "1"),
     )
-}
-
-/// The family's name in `/v1/status`.
-#[must_use]
-pub fn siskin_word(family: Family) -> &'static str {
-    match family {
-        Family::Ipv4 => "ipv4",
-        Family::Ipv6 => "ipv6",
-    }
 }
 
 /// The whole configuration file: what the harness owns put into the text of the test.
