@@ -49,6 +49,10 @@ const MOVE_BURST: u32 = 5;
 const MEND_INTERVAL: Duration = Duration::from_secs(1);
 const MEND_BURST: u32 = 5;
 
+/// Notices of one address: so many at once, then one in this time.
+const NOTICE_INTERVAL: Duration = Duration::from_secs(10);
+const NOTICE_BURST: u32 = 5;
+
 /// All claims of all domains.
 #[derive(Debug, Default)]
 pub struct Claims {
@@ -157,12 +161,18 @@ impl Claims {
             Ok(Judged::Accepted) => at.counters.accepted += 1,
             Ok(Judged::Unrelated) => at.counters.unrelated += 1,
             Err(reason) => {
-                if let Some(untold) = at.refuse(reason, now) {
-                    let (mac, address) = sighting.map_or((Mac::ZERO, None), |s| (s.mac, s.address));
-                    let kind = NoticeKind::Refused(reason, untold);
-                    self.notice(self.ports.get(&port).map(|p| p.domain), Some(port), mac, address, kind);
-                }
+                let (mac, address) = sighting.map_or((Mac::ZERO, None), |s| (s.mac, s.address));
+                self.refuse(Binding { port: Some(port), mac }, address, reason, now);
             }
+        }
+    }
+
+    /// Counts a refusal, and tells of it once an interval.
+    fn refuse(&mut self, who: Binding, address: Option<IpAddr>, reason: Refusal, now: Timestamp) {
+        let Some(port) = who.port.and_then(|port| self.ports.get_mut(&port)) else { return };
+        if let Some(untold) = port.refuse(reason, now) {
+            let domain = port.domain;
+            self.notice(domain, who.port, who.mac, address, NoticeKind::Refused(reason, untold));
         }
     }
 
@@ -228,6 +238,9 @@ impl Claims {
         }
         domain.permits(key.1, here.mac)?;
         let open = domain.config.guard == Guard::Open;
+        if !self.claims.get(&key).is_some_and(|claim| claim.state.in_kernel()) {
+            self.free_elsewhere(key, here.mac, kind.is_tentative(), now)?;
+        }
         let Some(claim) = self.claims.get_mut(&key) else { return self.begin(key, here, kind, now) };
         let same_mac = claim.owner.mac == here.mac;
         let same_port = claim.owner.port.is_none_or(|port| Some(port) == here.port);
@@ -257,15 +270,40 @@ impl Claims {
         self.advance(key, event, Some(kind), now)
     }
 
+    /// One address has one owner, also where domains share prefixes. One that is alive in another domain is asked
+    /// whether it still is, and keeps the address until it proves silent; what is less than alive gives way to its own
+    /// MAC address.
+    fn free_elsewhere(&mut self, key: Key, mac: Mac, tentative: bool, now: Timestamp) -> Result<(), Refusal> {
+        let others: Vec<Key> =
+            self.domains.keys().filter(|id| **id != key.0).map(|id| (*id, key.1)).collect();
+        for other in others {
+            let Some(claim) = self.claims.get(&other) else { continue };
+            let same_mac = claim.owner.mac == mac;
+            match claim.state {
+                State::Candidate { .. } if tentative => {}
+                State::Candidate { .. } => self.settle(other, None, now),
+                State::Gone | State::Unverified { .. } if same_mac => self.settle(other, None, now),
+                State::Active => {
+                    self.port_event(other, Event::PortBack, now);
+                    return Err(Refusal::WrongPort);
+                }
+                _ => return Err(Refusal::WrongPort),
+            }
+        }
+        Ok(())
+    }
+
     /// Takes in an entry that a previous run left in the kernel. Returns whether it is wanted: of one that is not,
     /// the removal is among the outputs.
     pub fn adopt(&mut self, interface: IfIndex, address: IpAddr, mac: Mac, now: Timestamp) -> bool {
         let home = self.domains.iter().find(|(_, d)| d.link.is_some_and(|l| l.index == interface));
-        let wanted = home.filter(|(_, domain)| {
+        let wanted = home.filter(|(id, domain)| {
+            let elsewhere = self.domains.keys().any(|d| d != *id && self.claims.contains_key(&(*d, address)));
             mac.is_station()
                 && domain.permits(address, mac).is_ok()
                 && !self.own.contains(&address)
                 && self.claims.len() < MAX_CLAIMS
+                && !elsewhere
         });
         let Some((&id, domain)) = wanted else {
             self.outputs.push(Output::Action(Action::Remove { interface, address }));
@@ -298,7 +336,7 @@ impl Claims {
         if claim.state.in_kernel() && claim.mend_budget.take(now, MEND_INTERVAL, MEND_BURST) {
             let owner = claim.owner;
             self.outputs.push(Output::Action(Action::Install { interface, address, mac: owner.mac }));
-            self.notice(Some(id), owner.port, owner.mac, Some(address), NoticeKind::Mended);
+            self.notice(id, owner.port, owner.mac, Some(address), NoticeKind::Mended);
         }
     }
 
@@ -332,13 +370,13 @@ impl Claims {
 
     fn notice(
         &mut self,
-        id: Option<DomainId>,
+        id: DomainId,
         port: Option<IfIndex>,
         mac: Mac,
         address: Option<IpAddr>,
         kind: NoticeKind,
     ) {
-        if let Some(domain) = id.and_then(|id| self.domains.get(&id)) {
+        if let Some(domain) = self.domains.get(&id) {
             let notice = Notice { domain: domain.name.clone(), port, mac, address, kind };
             self.outputs.push(Output::Action(Action::Notice(notice)));
         }

@@ -97,8 +97,6 @@ pub enum NoticeKind {
     Refused(Refusal, u64),
     /// The owner answered no probe.
     Silent,
-    /// The owner of a contested address is there and keeps it.
-    Defended,
     /// Another port or MAC address has the address now.
     Moved,
     /// Somebody else removed our route or neighbour entry; it is put back.
@@ -195,7 +193,6 @@ impl fmt::Display for Notice {
                 write!(f, "claim by {} refused: {why}; {more} more refusals on this port", self.mac)
             }
             NoticeKind::Silent => write!(f, "owner {} answers no probe", self.mac),
-            NoticeKind::Defended => write!(f, "claimed from elsewhere, but owner {} is there", self.mac),
             NoticeKind::Moved => write!(f, "moved to {}", self.mac),
             NoticeKind::Mended => write!(f, "route or neighbour entry was removed by someone, put back"),
         }

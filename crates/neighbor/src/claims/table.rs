@@ -12,7 +12,7 @@ use super::domain::DomainId;
 use super::machine::{self, Binding, Deadline, Event, Remark, State, Step};
 use super::output::{Action, NoticeKind, Output, Refusal};
 use super::rate::Bucket;
-use super::{Claims, EvidenceKind, MAX_CLAIMS};
+use super::{Claims, EvidenceKind, MAX_CLAIMS, NOTICE_BURST, NOTICE_INTERVAL};
 use crate::Mac;
 
 /// What a claim is about.
@@ -47,6 +47,7 @@ pub(super) struct Claim {
     pub(super) moves: u64,
     pub(super) move_budget: Bucket,
     pub(super) mend_budget: Bucket,
+    notice_budget: Bucket,
     /// That its owner is silent was told, and it has not spoken since.
     silence_told: bool,
 }
@@ -70,6 +71,7 @@ impl Claim {
             moves: 0,
             move_budget: Bucket::default(),
             mend_budget: Bucket::default(),
+            notice_budget: Bucket::default(),
             silence_told: false,
         }
     }
@@ -150,19 +152,30 @@ impl Claims {
         {
             claim.probes_sent += 1;
         }
-        self.remark(key, &before, after.as_ref(), step.remark);
+        self.remark(key, &before, step.remark, now);
         Ok(())
     }
 
-    fn remark(&mut self, key: Key, before: &Claim, after: Option<&Claim>, remark: Option<Remark>) {
-        let owner = after.map_or(before.owner, |claim| claim.owner);
+    fn remark(&mut self, key: Key, before: &Claim, remark: Option<Remark>, now: Timestamp) {
         let kind = match remark {
             Some(Remark::Silent) if !before.silence_told => NoticeKind::Silent,
-            Some(Remark::Defended) => NoticeKind::Defended,
             Some(Remark::Moved) => NoticeKind::Moved,
+            Some(Remark::Defended) => {
+                if let State::Contested { rival, .. } = before.state {
+                    self.refuse(rival, Some(key.1), Refusal::WrongPort, now);
+                }
+                return;
+            }
             Some(Remark::Silent) | None => return,
         };
-        self.notice(Some(key.0), owner.port, owner.mac, Some(key.1), kind);
+        let mut owner = before.owner;
+        if let Some(claim) = self.claims.get_mut(&key) {
+            owner = claim.owner;
+            if !claim.notice_budget.take(now, NOTICE_INTERVAL, NOTICE_BURST) {
+                return;
+            }
+        }
+        self.notice(key.0, owner.port, owner.mac, Some(key.1), kind);
     }
 
     /// A deadline of a claim has come.

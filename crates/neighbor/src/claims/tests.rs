@@ -11,6 +11,7 @@ use siskin_net::{IfIndex, Timestamp};
 use super::*;
 
 const BRIDGE: IfIndex = 10;
+const OTHER_BRIDGE: IfIndex = 11;
 const BRIDGE_MAC: Mac = Mac([2, 0, 0xa9, 0xfe, 0, 1]);
 
 fn mac(n: u8) -> Mac {
@@ -33,7 +34,7 @@ fn config(guard: Guard) -> DomainConfig {
     }
 }
 
-/// One domain on a bridge, ports 1 to 3 up, and a clock.
+/// A domain on a bridge with ports 1 to 3, perhaps another with port 5, and a clock.
 struct World {
     claims: Claims,
     now: Timestamp,
@@ -51,6 +52,22 @@ impl World {
         world
     }
 
+    /// With a second domain, of the same prefixes.
+    fn with_two(config: DomainConfig) -> World {
+        let mut world = World::new(config.clone());
+        world.configure_two(config);
+        let link = DomainLink { index: OTHER_BRIDGE, mac: BRIDGE_MAC, up: true };
+        world.claims.set_link(world.claims.domain("vmbr2").unwrap(), Some(link), world.now);
+        world.port(5, true);
+        world.outputs();
+        world
+    }
+
+    fn configure_two(&mut self, config: DomainConfig) {
+        let domains = vec![("vmbr1".to_owned(), config.clone()), ("vmbr2".to_owned(), config)];
+        self.claims.configure(domains, self.now);
+    }
+
     fn domain(&self) -> DomainId {
         self.claims.domain("vmbr1").unwrap()
     }
@@ -61,7 +78,7 @@ impl World {
     }
 
     fn port(&mut self, port: IfIndex, up: bool) {
-        let domain = self.domain();
+        let domain = self.claims.domain(if port == 5 { "vmbr2" } else { "vmbr1" }).unwrap();
         self.claims.set_port(port, &Arc::from(format!("tap{port}")), domain, up, self.now);
     }
 
@@ -257,7 +274,9 @@ fn a_rival_with_the_owners_mac_gets_the_address_of_a_silent_port_alone() {
     world.arp(1, 1, V4);
     assert_eq!(world.arp(2, 1, V4), "probe 198.51.100.11 1 via 1");
     world.now = world.now + Duration::from_millis(20);
-    assert_eq!(world.hear(1, 1, V4, EvidenceKind::ArpReply), "Defended");
+    let defended = "refused wrong-port 0";
+    assert_eq!(world.hear(1, 1, V4, EvidenceKind::ArpReply), defended, "told of the rival's port");
+    assert_eq!(world.refused(2, Refusal::WrongPort), 1);
     assert_eq!(world.state(V4), Some((StateName::Active, Some(1))));
 
     world.arp(2, 1, V4);
@@ -475,4 +494,17 @@ fn repairs_are_made_and_limited() {
     assert_eq!(world.outputs(), "", "not ours");
     assert!(world.claims.remove("vmbr1", ip(V4), world.now));
     assert!(!world.claims.remove("vmbr1", ip(V4), world.now));
+}
+
+#[test]
+fn domains_that_share_prefixes_share_no_address() {
+    let mut world = World::with_two(config(Guard::Pinned));
+    world.arp(1, 1, V4);
+    // The same VM behind another bridge: the old place is asked, and loses when it is silent.
+    assert_eq!(world.arp(5, 1, V4), "probe 198.51.100.11 1 via 1, refused wrong-port 0");
+    assert!(world.pass(SECOND * 4).contains("withdraw 198.51.100.11, remove 198.51.100.11"));
+    assert_eq!(world.arp(5, 2, V4), "", "refused: it is still bound to its MAC address");
+    assert_eq!(world.arp(5, 1, V4), "install 198.51.100.11 1, announce 198.51.100.11");
+    assert_eq!(world.claims.iter().count(), 1);
+    assert!(!world.claims.adopt(BRIDGE, ip(V4), mac(1), world.now), "a stale entry on the old bridge");
 }

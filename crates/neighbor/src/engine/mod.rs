@@ -241,7 +241,7 @@ impl HostRoutes {
             NoticeKind::Refused(why, _) if why.is_suspicious() => tracing::warn!(domain, port, "{notice}"),
             NoticeKind::Refused(..) => tracing::debug!(domain, port, "{notice}"),
             NoticeKind::Silent | NoticeKind::Moved => tracing::info!(domain, port, "{notice}"),
-            NoticeKind::Defended | NoticeKind::Mended => tracing::warn!(domain, port, "{notice}"),
+            NoticeKind::Mended => tracing::warn!(domain, port, "{notice}"),
         }
     }
 }

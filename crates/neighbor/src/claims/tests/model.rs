@@ -53,14 +53,19 @@ fn kinds() -> impl Strategy<Value = EvidenceKind> {
     ]
 }
 
+/// Four ports of the first domain; the fifth is the second's.
+fn port() -> impl Strategy<Value = IfIndex> {
+    1u32..6
+}
+
 fn ops() -> impl Strategy<Value = Op> {
     let address = 0..ADDRESSES.len();
     let guard = prop_oneof![Just(Guard::Open), Just(Guard::Pinned), Just(Guard::Provisioned)];
     prop_oneof![
-        12 => (1u32..5, 1u8..4, address.clone(), kinds())
+        12 => (port(), 1u8..4, address.clone(), kinds())
             .prop_map(|(port, mac, address, kind)| Op::Hear { port, mac, address, kind }),
-        3 => (1u32..5, any::<bool>()).prop_map(|(port, up)| Op::Port { port, up }),
-        1 => (1u32..5).prop_map(Op::PortGone),
+        3 => (port(), any::<bool>()).prop_map(|(port, up)| Op::Port { port, up }),
+        1 => port().prop_map(Op::PortGone),
         1 => any::<bool>().prop_map(Op::Link),
         1 => Just(Op::LinkGone),
         2 => (address.clone(), 1u8..4).prop_map(|(address, mac)| Op::Adopt { address, mac }),
@@ -173,7 +178,7 @@ fn apply(world: &mut World, outside: &mut Outside, op: &Op) {
             world.claims.remove("vmbr1", address(at), now);
         }
         Op::Mismatch(at) => world.claims.kernel_mismatch(BRIDGE, address(at), now),
-        Op::Configure(guard) => world.claims.configure(vec![("vmbr1".into(), model_config(*guard))], now),
+        Op::Configure(guard) => world.configure_two(model_config(*guard)),
         Op::Pass(millis) => {
             let end = now + Duration::from_millis(*millis);
             while let Some(at) = world.claims.next_deadline().filter(|at| *at <= end) {
@@ -191,7 +196,7 @@ proptest! {
 
     #[test]
     fn kernel_and_bgp_are_always_in_order(ops in proptest::collection::vec(ops(), 1..120)) {
-        let mut world = World::new(model_config(Guard::Pinned));
+        let mut world = World::with_two(model_config(Guard::Pinned));
         world.claims.set_own_addresses([ip(OWN)], world.now);
         let mut outside = Outside::default();
         for op in &ops {
@@ -210,7 +215,7 @@ proptest! {
     fn a_pinned_owner_loses_to_another_mac_only_after_a_withdrawal(
         ops in proptest::collection::vec(ops(), 1..120),
     ) {
-        let mut world = World::new(DomainConfig { limits: LIMITS, ..config(Guard::Pinned) });
+        let mut world = World::with_two(DomainConfig { limits: LIMITS, ..config(Guard::Pinned) });
         let mut outside = Outside { pinned: true, ..Outside::default() };
         for op in ops.iter().filter(|op| !matches!(op, Op::Configure(_) | Op::Adopt { .. })) {
             apply(&mut world, &mut outside, op);
