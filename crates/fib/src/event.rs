@@ -5,11 +5,11 @@ use std::net::IpAddr;
 use siskin_net::{Hop, Prefix};
 use smallvec::SmallVec;
 
-use crate::wire::Message;
 use crate::wire::link::{InterfaceAddress, Link, RTM_DELADDR, RTM_DELLINK, RTM_NEWADDR, RTM_NEWLINK};
 use crate::wire::neighbor::{KernelNeighbor, RTM_DELNEIGH, RTM_NEWNEIGH};
 use crate::wire::nexthop::{self, KernelNextHop, RTM_DELNEXTHOP, RTM_NEWNEXTHOP};
 use crate::wire::route::{RTM_DELROUTE, RTM_NEWROUTE, RouteKind, RouteMessage};
+use crate::wire::{Message, flag};
 
 /// A route of the kernel, anybody's.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -70,6 +70,8 @@ pub enum KernelEvent {
         route: KernelRoute,
         /// It is gone.
         deleted: bool,
+        /// It took the place of one with the same prefix, table and metric, whosesoever.
+        replaced: bool,
         /// The netlink port of who did it; 0: the kernel.
         port: u32,
     },
@@ -109,6 +111,7 @@ impl KernelEvent {
             RTM_NEWROUTE | RTM_DELROUTE => Some(KernelEvent::Route {
                 route: KernelRoute::from(&RouteMessage::decode(message)?),
                 deleted: kind == RTM_DELROUTE,
+                replaced: message.flags & flag::REPLACE != 0,
                 port: message.port,
             }),
             RTM_NEWNEIGH | RTM_DELNEIGH => Some(KernelEvent::Neighbor {

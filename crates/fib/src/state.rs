@@ -175,7 +175,9 @@ impl KernelState {
                     self.addresses.insert(key);
                 }
             }
-            KernelEvent::Route { route, deleted, .. } => self.apply_route(route, *deleted),
+            KernelEvent::Route { route, deleted, replaced, .. } => {
+                self.apply_route(route, *deleted, *replaced);
+            }
             KernelEvent::NextHop { nexthop } => {
                 self.generation += 1;
                 self.nexthops.insert(nexthop.id, nexthop.kind.clone());
@@ -214,7 +216,7 @@ impl KernelState {
             .retain(|_, kind| !matches!(kind, NextHopKind::Single { interface: i, .. } if *i == interface));
     }
 
-    fn apply_route(&mut self, route: &KernelRoute, deleted: bool) {
+    fn apply_route(&mut self, route: &KernelRoute, deleted: bool, replaced: bool) {
         if route.protocol == crate::PROTOCOL || ![MAIN_TABLE, self.config.table].contains(&route.table) {
             return;
         }
@@ -222,7 +224,7 @@ impl KernelState {
         if deleted {
             self.routes.remove(route);
         } else {
-            self.routes.insert(route.clone(), true);
+            self.routes.insert(route.clone(), replaced);
         }
     }
 

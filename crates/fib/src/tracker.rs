@@ -29,6 +29,11 @@ impl Tracker {
         self.known.remove(next_hop);
     }
 
+    /// Every registered next hop with what is known of it, in no particular order.
+    pub fn iter(&self) -> impl Iterator<Item = (&NextHop, Option<&Resolution>)> {
+        self.known.iter().map(|(next_hop, resolution)| (next_hop, resolution.as_ref()))
+    }
+
     /// How many next hops are followed.
     #[must_use]
     pub fn len(&self) -> usize {

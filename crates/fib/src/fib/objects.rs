@@ -305,7 +305,9 @@ impl Objects {
         self.make(&hops, channel, batch, Self::put_hop, Self::note_hop)?;
         let groups: Vec<GroupId> =
             ids.iter().copied().filter(|id| self.group(*id).is_some_and(|g| self.lacks_members(g))).collect();
-        self.make(&groups, channel, batch, Self::put_group, Self::note_group)
+        self.make(&groups, channel, batch, Self::put_group, Self::note_group)?;
+        self.incomplete |= ids.iter().filter_map(|id| self.group(*id)).any(|g| self.lacks(g, true));
+        Ok(())
     }
 
     /// Whether hops are there that the kernel's group lacks, or the other way round.
@@ -448,8 +450,8 @@ impl Objects {
             .map(|id| (id, self.way(id).is_ok()))
             .collect();
         let all: Vec<GroupId> = lacking.iter().map(|(id, _)| *id).collect();
+        self.incomplete = false;
         self.ensure(&all, channel, batch)?;
-        self.incomplete = all.iter().filter_map(|id| self.group(*id)).any(|g| self.lacks(g, true));
         Ok(lacking.into_iter().filter(|(id, was)| !was && self.way(*id).is_ok()).map(|(id, _)| id).collect())
     }
 
@@ -506,6 +508,11 @@ impl Objects {
     /// As of a dump.
     pub(super) fn adopt(&mut self, channel: &mut Channel) -> Result<(), FibError> {
         let kernel = read(channel)?;
+        if !self.enabled {
+            // Routes are rewritten inline, and then nothing needs these any more.
+            self.note_strangers(&kernel);
+            return Ok(());
+        }
         let mut objects: Vec<&KernelNextHop> = kernel.values().filter(|o| o.protocol == PROTOCOL).collect();
         objects.sort_unstable_by_key(|o| o.id);
         let mut single: HashMap<u32, HopId> = HashMap::default();

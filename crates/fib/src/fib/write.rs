@@ -53,7 +53,7 @@ impl Fib {
                 left -= self.write_slice(family, left.min(SLICE), now, progress)?;
             }
         }
-        self.tidy(now)
+        self.tidy()
     }
 
     /// Finds out what became of doubtful objects, and makes those anew that can be.
@@ -133,7 +133,7 @@ impl Fib {
             return Ok(());
         }
         self.book.objects.ensure(&groups, &mut self.channel, &mut self.batch)?;
-        if self.heal_at.is_none() {
+        if self.book.objects.incomplete && self.heal_at.is_none() {
             self.heal_at = Some(Instant::now() + self.heal_wait);
         }
         Ok(())
@@ -252,15 +252,16 @@ impl Fib {
     }
 
     /// When the queue is empty: removes what a previous configuration left, and objects without use.
-    fn tidy(&mut self, now: Instant) -> io::Result<()> {
+    fn tidy(&mut self) -> io::Result<()> {
         if !self.book.queue.is_empty() || !self.book.swept {
             return Ok(());
         }
         self.remove_leftovers()?;
-        if self.book.objects.has_garbage(true) {
-            self.book.objects.collect(&mut self.channel, &mut self.batch, true)?;
+        // A route that could not be rewritten may still use an object that is otherwise of no use.
+        let surplus = self.book.counts().iter().all(|(_, counts)| counts.failed == 0);
+        if self.book.objects.has_garbage(surplus) {
+            self.book.objects.collect(&mut self.channel, &mut self.batch, surplus)?;
             self.book.shrink();
-            tracing::trace!(elapsed = ?now.elapsed(), "unused next-hop objects deleted");
         }
         Ok(())
     }

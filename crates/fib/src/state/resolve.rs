@@ -3,6 +3,7 @@
 //! The rules, where BIRD and FRR agree their common one:
 //! - A link-local next hop, or one that came with a link-local address on a known interface (RFC 2545), is on that
 //!   interface's link if the link is up with carrier.
+//! - The unspecified address on a known interface is the interface itself: what is routed there is on its link.
 //! - Else the longest match among connected and foreign routes counts, by lowest metric. Routes whose interfaces are all
 //!   down are passed over, as FRR does, whose connected routes vanish with the carrier.
 //! - A match without gateway means that the next hop is on the link: it is the gateway itself. A match with
@@ -32,6 +33,11 @@ impl KernelState {
         if let Some(gateway) = on_link(next_hop) {
             self.links.get(&next_hop.interface).filter(|l| l.usable())?;
             let hop = Hop { gateway: Some(gateway), interface: next_hop.interface, weight: 1, onlink: false };
+            return Some(Resolution { metric: 0, hops: smallvec![hop] });
+        }
+        if next_hop.address.is_unspecified() && next_hop.interface != 0 {
+            self.links.get(&next_hop.interface).filter(|l| l.usable())?;
+            let hop = Hop { gateway: None, interface: next_hop.interface, weight: 1, onlink: false };
             return Some(Resolution { metric: 0, hops: smallvec![hop] });
         }
         if is_link_local(next_hop.address) || self.is_local(next_hop.address) {

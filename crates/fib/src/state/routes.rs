@@ -1,7 +1,7 @@
 //! The foreign routes, found by exact prefix or by longest match.
 
 use foldhash::HashMap;
-use siskin_net::{Family, FamilyMap, IfIndex, Prefix};
+use siskin_net::{Family, FamilyMap, Hop, IfIndex, Prefix};
 use smallvec::SmallVec;
 use std::net::IpAddr;
 
@@ -29,9 +29,9 @@ impl Routes {
         self.by_prefix.values().flatten()
     }
 
-    /// Adds a route; one of the same table and metric gives way to it. With `!news`, as in a dump, one that is already
-    /// there and better known stays (IPv4 allows several of the same metric, and the first is the one in use).
-    pub(super) fn insert(&mut self, route: KernelRoute, news: bool) {
+    /// Adds a route. With `replaced` it takes the place of one of the same table and metric; else only of itself: both
+    /// families allow several of one metric (IPv4 after `append`, IPv6 on several interfaces).
+    pub(super) fn insert(&mut self, route: KernelRoute, replaced: bool) {
         let prefix = route.prefix;
         let routes = self.by_prefix.entry(prefix).or_default();
         if routes.is_empty()
@@ -39,9 +39,10 @@ impl Routes {
         {
             *count += 1;
         }
-        match routes.iter_mut().find(|r| r.table == route.table && r.metric == route.metric) {
-            Some(old) if news => *old = route,
-            Some(_) => {}
+        let kin = routes.iter().position(|old| is_kin(old, &route));
+        let place = kin.or_else(|| routes.iter().position(|old| replaced && same_slot(old, &route)));
+        match place.and_then(|place| routes.get_mut(place)) {
+            Some(old) => *old = route,
             None => {
                 routes.push(route);
                 routes.sort_by_key(|r| r.metric);
@@ -52,18 +53,22 @@ impl Routes {
     /// Removes a route, or of an IPv6 multipath route the hops that `gone` names.
     pub(super) fn remove(&mut self, gone: &KernelRoute) {
         self.edit(gone.prefix, |routes| {
-            routes.retain(|route| {
-                let same =
-                    (route.table, route.metric, route.protocol) == (gone.table, gone.metric, gone.protocol);
-                if same && gone.prefix.family() == Family::Ipv6 && !gone.hops.is_empty() {
-                    let named = |way: (Option<IpAddr>, IfIndex)| {
-                        gone.hops.iter().any(|h| (h.gateway, h.interface) == way)
-                    };
-                    route.hops.retain(|h| !named((h.gateway, h.interface)));
-                    return !route.hops.is_empty();
-                }
-                !same
-            });
+            let same = |r: &KernelRoute| same_slot(r, gone) && r.protocol == gone.protocol;
+            if gone.prefix.family() == Family::Ipv6 && !gone.hops.is_empty() {
+                let named = |hop: &Hop| gone.hops.iter().any(|g| same_way(g, hop));
+                routes.retain(|route| {
+                    if same(route) {
+                        route.hops.retain(|hop| !named(hop));
+                        return !route.hops.is_empty();
+                    }
+                    true
+                });
+                return;
+            }
+            let exact = routes.iter().position(|r| same(r) && r.hops == gone.hops);
+            if let Some(place) = exact.or_else(|| routes.iter().position(same)) {
+                routes.remove(place);
+            }
         });
     }
 
@@ -106,4 +111,21 @@ impl Routes {
             .filter(|length| lengths.get(usize::from(*length)).is_some_and(|count| *count > 0));
         present.filter_map(move |length| self.by_prefix.get(&Prefix::new(address, length))).flatten()
     }
+}
+
+/// The slot that `ip route replace` fills anew.
+fn same_slot(a: &KernelRoute, b: &KernelRoute) -> bool {
+    (a.table, a.metric) == (b.table, b.metric)
+}
+
+fn same_way(a: &Hop, b: &Hop) -> bool {
+    (a.gateway, a.interface) == (b.gateway, b.interface)
+}
+
+/// Whether `new` tells of the same route anew. IPv6 routes with gateways are one multipath route, of which each
+/// notification names all hops.
+fn is_kin(old: &KernelRoute, new: &KernelRoute) -> bool {
+    let gateways = |r: &KernelRoute| r.hops.iter().any(|h| h.gateway.is_some());
+    let same = same_slot(old, new) && old.protocol == new.protocol;
+    same && (old.hops == new.hops || (new.prefix.family() == Family::Ipv6 && gateways(old) && gateways(new)))
 }

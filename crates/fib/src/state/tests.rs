@@ -47,7 +47,7 @@ fn route(prefix: &str, protocol: u8, metric: u32, gateway: Option<&str>, interfa
 }
 
 fn event(route: &KernelRoute, deleted: bool) -> KernelEvent {
-    KernelEvent::Route { route: route.clone(), deleted, port: 7 }
+    KernelEvent::Route { route: route.clone(), deleted, replaced: false, port: 7 }
 }
 
 fn state(events: &[KernelEvent]) -> KernelState {
@@ -154,7 +154,8 @@ fn metric_decides_and_replacement_replaces() {
     let mut state = two_links();
     state.apply(&event(&route("10.0.0.0/8", 4, 10, Some("192.0.2.9"), 2), false)).unwrap();
     assert_eq!(way(&state, "10.2.0.1"), Some((10, "192.0.2.9%2".into())));
-    state.apply(&event(&route("10.0.0.0/8", 12, 10, Some("192.0.2.8"), 2), false)).unwrap();
+    let bird = route("10.0.0.0/8", 12, 10, Some("192.0.2.8"), 2);
+    state.apply(&KernelEvent::Route { route: bird, deleted: false, replaced: true, port: 7 }).unwrap();
     assert_eq!(
         way(&state, "10.2.0.1"),
         Some((10, "192.0.2.8%2".into())),
