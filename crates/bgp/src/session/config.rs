@@ -59,7 +59,8 @@ pub struct SessionConfig {
     pub graceful_restart: Option<u16>,
     /// We have restarted and still wait for End-of-RIB (the R bit).
     pub restarting: bool,
-    /// Families whose forwarding state outlived our restart (the F bits).
+    /// Families whose forwarding state outlives a restart of ours: the peer is asked to keep our routes of these, and
+    /// after the restart they get the F bit. Without any, the capability only asks for End-of-RIB (RFC 4724 section 3).
     pub forwarding: FamilySet,
     /// Families to take IPv6 next hops for (RFC 8950): IPv4, or none.
     pub extended_next_hop: FamilySet,

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use siskin_net::{Family, Timestamp};
+use siskin_net::{Family, IfIndex, Timestamp};
 
 use super::negotiate::our_open;
 use super::timers::{Jitter, Timer, Timers};
@@ -199,6 +199,11 @@ impl Session {
     #[must_use]
     pub fn counters(&self) -> &Counters {
         &self.counters
+    }
+
+    /// Tells it which interface the next connection is on, for the link-local next hops that come over it.
+    pub fn set_interface(&mut self, interface: IfIndex) {
+        self.config.interface = interface;
     }
 
     /// Its settings.

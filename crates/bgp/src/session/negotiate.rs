@@ -68,8 +68,12 @@ pub(super) fn our_open(config: &SessionConfig) -> Open {
         restarting: config.restarting,
         notification: false,
         restart_time: restart_time.min(0x0fff),
-        families: config.families,
-        forwarding: config.forwarding.intersection(config.families),
+        families: config.forwarding.intersection(config.families),
+        forwarding: if config.restarting {
+            config.forwarding.intersection(config.families)
+        } else {
+            FamilySet::EMPTY
+        },
     });
     Open {
         my_as: config.local_asn.to_two_octets(),

@@ -84,6 +84,30 @@ pub struct Fqdn {
 type Octets<'a, T> = IResult<&'a [u8], T>;
 
 impl Capabilities {
+    /// Each capability in words, named as the IANA registry names it, with its parameters in brackets.
+    #[must_use]
+    pub fn describe(&self) -> Vec<String> {
+        let of_families = |name: &str, families: FamilySet| {
+            families.iter().map(|f| format!("{name} ({f}-unicast)")).collect::<Vec<_>>()
+        };
+        let mut words = of_families("multiprotocol", self.families.unwrap_or_default());
+        let flags = [
+            (self.route_refresh, "route refresh"),
+            (self.enhanced_refresh, "enhanced route refresh"),
+            (self.extended_message, "extended message"),
+        ];
+        words.extend(flags.iter().filter(|(on, _)| *on).map(|(_, name)| (*name).to_owned()));
+        words.extend(self.four_octet_as.map(|asn| format!("four-octet AS ({asn})")));
+        words.extend(of_families("extended next hop", self.extended_next_hop));
+        words.extend(of_families("ADD-PATH receive", self.add_path.receive));
+        words.extend(of_families("ADD-PATH send", self.add_path.send));
+        words.extend(self.graceful_restart.as_ref().map(|g| format!("graceful restart ({} s)", g.restart_time)));
+        words.extend(self.roles.iter().map(|role| format!("role ({role})")));
+        words.extend(self.fqdn.as_ref().map(|f| format!("FQDN ({})", f.host)));
+        words.extend(self.unknown.iter().map(|(code, _)| format!("unknown ({code})")));
+        words
+    }
+
     /// Reads the value of a Capabilities parameter, adding to what earlier ones said.
     ///
     /// # Errors
