@@ -31,19 +31,13 @@ pub(crate) fn parse(text: &str) -> Option<Duration> {
     if text.is_empty() { None } else { Some(Duration::from_millis(total)) }
 }
 
-/// Writes a duration so that [`parse`] reads it again; below a millisecond nothing is shown.
+/// Writes a duration in the largest unit that needs no fraction, so that [`parse`] reads it again; below a
+/// millisecond nothing is shown.
 pub(crate) fn format(duration: Duration) -> String {
-    let mut rest = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
-    if rest == 0 {
-        return "0s".to_owned();
+    let total = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
+    let unit = UNITS.iter().rev().find(|(_, milliseconds)| total != 0 && total.is_multiple_of(*milliseconds));
+    match unit {
+        Some((name, milliseconds)) => format!("{}{name}", total / milliseconds),
+        None => "0s".to_owned(),
     }
-    let mut text = String::new();
-    for (name, milliseconds) in UNITS.iter().rev() {
-        let count = rest / milliseconds;
-        if count > 0 {
-            text.push_str(&format!("{count}{name}"));
-            rest %= milliseconds;
-        }
-    }
-    text
 }

@@ -91,10 +91,15 @@ fn parse_in(files: Vec<SourceFile>, base: &Path, running: Option<&Config>) -> Re
             continue;
         }
         well_formed = false;
+        let mut last_line = None;
         for error in errors {
             let at =
                 error.span().map_or(Location::file(file), |s| Location { file, start: s.start, end: s.end });
-            report.error(at, format!("this is not TOML: {}", error.message()));
+            // The parser goes on after a slip, and mostly stumbles over the rest of the line.
+            let line = sources.line_column(at).0;
+            if last_line.replace(line) != Some(line) {
+                report.error(at, format!("this is not TOML: {}", error.message()));
+            }
         }
     }
     // A table that could not be read may hold the names others use: no errors that only follow from that.

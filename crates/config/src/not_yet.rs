@@ -21,7 +21,7 @@ pub struct NotYet {
 }
 
 /// Sections by name (`rpki`), keys within them by `section.key`; those of peers, groups and dynamic peers by
-/// `peer.key`. The text says what happens instead.
+/// `peer.key`; conditions of rules by `policy.word`. The text says what happens instead.
 const ROWS: &[(&str, &str)] = &[
     ("rpki", "no route is validated"),
     ("irr", "no as-set is resolved"),
@@ -45,6 +45,10 @@ const ROWS: &[(&str, &str)] = &[
         "the built-in edge policy is not there, so without `import` and `export` of its own the peer takes nothing and gives nothing",
     ),
     ("peer.role-with-policy", "the role is not negotiated and OTC is not set; `import` and `export` apply"),
+    ("peer.communities", "only standard communities are added"),
+    ("policy.rpki", "there is no RPKI data, so `rpki` conditions are false"),
+    ("policy.aspa", "there is no ASPA data, so `aspa` conditions are false"),
+    ("policy.irr", "there is no IRR data, so `irr match` is false"),
 ];
 
 /// What happens instead of `key`; `None` if the key is done.

@@ -36,6 +36,7 @@ struct Checker<'r> {
 pub(crate) fn check(raw: Raw, base: &Path, running: Option<&Config>, report: &mut Report) -> Option<Config> {
     let mut checker = Checker { report, base, not_yet: Vec::new(), warned: BTreeSet::new() };
     let policies = policy::compile(&raw, running.map(|config| &*config.policies), checker.report);
+    checker.conditions_not_yet(&raw.policies, &policies);
     let router = checker.router(raw.router);
     let kernel = kernel(raw.kernel.map(|(_, raw)| raw).unwrap_or_default());
     let api = api(raw.api.map(|(_, raw)| raw).unwrap_or_default());

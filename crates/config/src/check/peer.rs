@@ -406,6 +406,13 @@ impl Checker<'_> {
             ("max-prefix-out", keys.max_prefix_out.as_ref().filter(|m| m.value.is_some()).map(|m| m.at)),
             ("bfd", keys.bfd.filter(|b| b.value.is_some()).map(|b| b.at)),
         ];
+        if let Some(communities) = &keys.communities
+            && [&communities.value.0, &communities.value.1]
+                .iter()
+                .any(|c| !c.large.is_empty() || !c.extended.is_empty())
+        {
+            self.not_yet("peer.communities", &table.key("communities"), communities.at);
+        }
         for (key, at) in used {
             if let Some(at) = at {
                 self.not_yet(&format!("peer.{key}"), &table.key(key), at);

@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use siskin_policy::{
-    CommunityPattern, Compiled, PolicyError, PolicySet, PolicySource, PrefixPattern, RuleSource, Sets,
+    CommunityPattern, Compiled, Needs, PolicyError, PolicySet, PolicySource, PrefixPattern, RuleSource, Sets,
 };
 
+use super::Checker;
 use crate::diagnostic::Report;
 use crate::read::raw::{Named, Raw, RawPolicy, RawSet};
 use crate::read::within;
@@ -26,6 +27,25 @@ pub(super) struct Policies {
     pub(super) rules: BTreeMap<String, Vec<String>>,
     pub(super) prefix_sets: BTreeMap<String, Vec<String>>,
     pub(super) community_sets: BTreeMap<String, Vec<String>>,
+}
+
+impl Checker<'_> {
+    /// Notes the policies that ask for facts this version does not have.
+    pub(super) fn conditions_not_yet(&mut self, raw: &[Named<RawPolicy>], policies: &Policies) {
+        const FACTS: [(Needs, &str); 3] = [(Needs::RPKI, "rpki"), (Needs::ASPA, "aspa"), (Needs::IRR, "irr")];
+        for Named { name, value } in raw {
+            let Some(policy) = policies.set.as_ref().and_then(|set| set.get(&name.value)) else { continue };
+            for (_, word) in FACTS.iter().filter(|(needs, _)| policy.needs().contains(*needs)) {
+                // A policy that only calls another has no such rule of its own.
+                let rule = value.rules.iter().find(|rule| rule.value.split_whitespace().any(|w| w == *word));
+                if let Some(rule) = rule {
+                    let start = rule.value.find(word).unwrap_or(0);
+                    let at = within(rule.at, &rule.value, start, start + word.len(), self.report);
+                    self.not_yet(&format!("policy.{word}"), &format!("policy.{}: {word}", name.value), at);
+                }
+            }
+        }
+    }
 }
 
 impl Policies {

@@ -48,12 +48,17 @@ fn one(sources: &Sources, diagnostic: &Diagnostic, renderer: &Renderer) -> Strin
         Severity::Warning => Level::WARNING,
     };
     let mut group = Group::with_title(level.primary_title(diagnostic.message.as_str()));
-    for (index, mark) in diagnostic.marks.iter().enumerate() {
-        let kind = if index == 0 { AnnotationKind::Primary } else { AnnotationKind::Context };
-        group = match snippet(sources, mark, kind) {
+    let mut rest = diagnostic.marks.as_slice();
+    let mut kind = AnnotationKind::Primary;
+    while let [first, others @ ..] = rest {
+        let together = others.iter().take_while(|mark| are_near(sources, first, mark)).count();
+        let (marks, left) = rest.split_at(together + 1);
+        group = match snippet(sources, marks, kind) {
             Some(snippet) => group.element(snippet),
-            None => group.element(Origin::path(sources.name(mark.at.file))),
+            None => group.element(Origin::path(sources.name(first.at.file))),
         };
+        kind = AnnotationKind::Context;
+        rest = left;
     }
     if let Some(help) = &diagnostic.help {
         group = group.element(Level::HELP.message(help.as_str()));
@@ -61,40 +66,48 @@ fn one(sources: &Sources, diagnostic: &Diagnostic, renderer: &Renderer) -> Strin
     renderer.render(&[group])
 }
 
-/// The line of a mark with its caret; `None` for a file without text.
-fn snippet<'a>(
-    sources: &'a Sources,
-    mark: &'a Mark,
-    kind: AnnotationKind,
-) -> Option<Snippet<'a, annotate_snippets::Annotation<'a>>> {
-    let text = sources.text(mark.at.file);
-    if mark.at.is_whole_file() || text.is_empty() {
-        return None;
-    }
-    let (line, _) = sources.line_column(mark.at);
-    let start = mark.at.start.min(text.len());
-    let line_start = text.get(..start)?.rfind('\n').map_or(0, |at| at + 1);
-    let line_end = text.get(start..)?.find('\n').map_or(text.len(), |at| start + at);
-    let (from, to) = window(text, line_start, line_end, start);
-    let excerpt = text.get(from..to)?.trim_end_matches('\r');
-    let caret_start = start - from;
-    let caret_end = mark.at.end.saturating_sub(from).clamp(caret_start, excerpt.len().max(caret_start));
-    let annotation = kind.span(caret_start..caret_end);
-    let annotation = if mark.label.is_empty() { annotation } else { annotation.label(mark.label.as_str()) };
-    Some(
-        Snippet::source(excerpt)
-            .line_start(usize::try_from(line).unwrap_or(1))
-            .path(sources.name(mark.at.file))
-            .annotation(annotation),
-    )
+/// Whether two marks fit into one excerpt.
+fn are_near(sources: &Sources, one: &Mark, other: &Mark) -> bool {
+    let (one_line, other_line) = (sources.line_column(one.at).0, sources.line_column(other.at).0);
+    let whole = one.at.is_whole_file() || other.at.is_whole_file();
+    let (start, end) = (one.at.start.min(other.at.start), one.at.start.max(other.at.start));
+    !whole && one.at.file == other.at.file && one_line.abs_diff(other_line) <= 8 && end - start <= MAX_LINE
 }
 
-/// The part of a very long line around its caret, at character boundaries.
-fn window(text: &str, line_start: usize, line_end: usize, caret: usize) -> (usize, usize) {
-    if line_end - line_start <= MAX_LINE {
-        return (line_start, line_end);
+/// The lines of marks that are near each other, with their carets; `None` for a file without text.
+fn snippet<'a>(
+    sources: &'a Sources,
+    marks: &'a [Mark],
+    kind: AnnotationKind,
+) -> Option<Snippet<'a, annotate_snippets::Annotation<'a>>> {
+    let primary = marks.first()?;
+    let text = sources.text(primary.at.file);
+    if primary.at.is_whole_file() || text.is_empty() {
+        return None;
     }
-    let from = caret.saturating_sub(MAX_LINE / 2).max(line_start);
-    let to = (caret + MAX_LINE / 2).min(line_end);
-    (text.floor_char_boundary(from), text.ceil_char_boundary(to))
+    let top = marks.iter().min_by_key(|mark| mark.at.start)?;
+    let bottom = marks.iter().max_by_key(|mark| mark.at.start)?;
+    let (first, last) = (top.at.start.min(text.len()), bottom.at.start.min(text.len()));
+    let line_start = text.get(..first)?.rfind('\n').map_or(0, |at| at + 1);
+    let line_end = text.get(last..)?.find('\n').map_or(text.len(), |at| last + at);
+    let from = if first - line_start > MAX_LINE { first - MAX_LINE / 2 } else { line_start };
+    let from = text.floor_char_boundary(from);
+    let to = text.ceil_char_boundary(line_end.min(last + MAX_LINE));
+    let excerpt = text.get(from..to)?.trim_end_matches('\r');
+    let (line, _) = sources.line_column(top.at);
+    let snippet = Snippet::source(excerpt)
+        .line_start(usize::try_from(line).unwrap_or(1))
+        .path(sources.name(primary.at.file));
+    Some(marks.iter().enumerate().fold(snippet, |snippet, (index, mark)| {
+        let start = (mark.at.start - from).min(excerpt.len());
+        let line_end =
+            excerpt.get(start..).and_then(|rest| rest.find('\n')).map_or(excerpt.len(), |at| start + at);
+        let end = mark.at.end.saturating_sub(from).clamp(start, line_end);
+        let kind = if index == 0 { kind } else { AnnotationKind::Context };
+        let annotation = kind.span(start..end);
+        snippet.annotation(match mark.label.as_str() {
+            "" => annotation,
+            label => annotation.label(label),
+        })
+    }))
 }

@@ -15,8 +15,24 @@ use crate::model::{
 };
 use crate::source::Spanned;
 
+/// `role`. The words of other programs are known well enough to be corrected.
+pub(crate) fn role(value: Value<'_>, report: &mut Report) -> Option<Role> {
+    let ours = match value.as_text() {
+        Some("upstream" | "transit") => "provider",
+        Some("downstream" | "client") => "customer",
+        Some("rs") => "route-server",
+        Some("rs-client") => "route-server-client",
+        _ => return value.word(&ROLES, report),
+    };
+    report
+        .error(value.at, format!("\"{}\" is not known here", value.as_text().unwrap_or_default()))
+        .label("no role of RFC 9234")
+        .help(format!("the word is \"{ours}\": what the peer is to us"));
+    None
+}
+
 /// The words of `role`.
-pub(crate) const ROLES: [(&str, Role); 5] = [
+const ROLES: [(&str, Role); 5] = [
     ("provider", Role::Provider),
     ("customer", Role::Customer),
     ("peer", Role::Peer),
@@ -53,7 +69,7 @@ pub(crate) fn asn_rule(value: Value<'_>, report: &mut Report) -> Option<AsnRule>
         (DeValue::Array(_), _) => {
             let ranges = value.list("AS numbers and ranges", report, asn_range)?;
             if ranges.is_empty() {
-                report.error(value.at, "the list of AS numbers is empty").label("nobody would match");
+                empty(value, "AS numbers", "nobody would match", report);
                 return None;
             }
             let mut ranges: Vec<_> = ranges.into_iter().map(|r| r.value).collect();
@@ -76,6 +92,13 @@ pub(crate) fn asn_rule(value: Value<'_>, report: &mut Report) -> Option<AsnRule>
             None
         }
         _ => value.expected("an AS number, \"external\", \"internal\" or a list", report),
+    }
+}
+
+/// Reports a list without members; one whose members were all wrong is reported already.
+fn empty(value: Value<'_>, what: &str, label: &str, report: &mut Report) {
+    if matches!(value.toml, DeValue::Array(array) if array.is_empty()) {
+        report.error(value.at, format!("the list of {what} is empty")).label(label);
     }
 }
 
@@ -125,7 +148,8 @@ pub(crate) fn families(value: Value<'_>, report: &mut Report) -> Option<RawFamil
         list.into_iter().map(|family| family.value).collect()
     };
     if set.is_empty() {
-        if !report.failed() {
+        empty(value, "address families", "a session needs at least one", report);
+        if matches!(value.toml, DeValue::Table(table) if table.is_empty()) {
             report.error(value.at, "a session needs at least one address family").label("none is here");
         }
         return None;
@@ -406,7 +430,7 @@ fn as_sets(value: Value<'_>, report: &mut Report) -> Option<IrrSource> {
     }
     let sets = value.list("as-sets", report, as_set)?;
     if sets.is_empty() {
-        report.error(value.at, "the list of as-sets is empty").label("nothing would be accepted");
+        empty(value, "as-sets", "nothing would be accepted", report);
         return None;
     }
     Some(IrrSource::Sets(sets.into_iter().map(|set| set.value).collect()))
@@ -447,7 +471,7 @@ pub(crate) fn registry_sources(value: Value<'_>, report: &mut Report) -> Option<
         })
     })?;
     if list.is_empty() {
-        report.error(value.at, "the list of sources is empty").label("nobody would be asked");
+        empty(value, "sources", "nobody would be asked", report);
         return None;
     }
     Some(list.into_iter().map(|source| source.value).collect())

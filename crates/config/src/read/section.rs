@@ -77,9 +77,16 @@ impl<'t> Section<'t> {
         })
     }
 
-    /// The table's own place, for messages: `[peer.transit-a]`.
+    /// The table's own place, for messages: `in [peer.transit-a]`.
     pub(crate) fn title(&self) -> String {
-        if self.place.is_empty() { "the top level".to_owned() } else { format!("[{}]", self.place) }
+        if self.place.starts_with('{') {
+            return format!("in {}", self.place);
+        }
+        if self.place.is_empty() {
+            "outside of any section".to_owned()
+        } else {
+            format!("in [{}]", self.place)
+        }
     }
 
     /// Reports every key that was not asked for.
@@ -88,16 +95,16 @@ impl<'t> Section<'t> {
             if self.known.iter().any(|known| *known == name.get_ref()) {
                 continue;
             }
-            let noun = match value.get_ref() {
-                DeValue::Table(_) if self.place.is_empty() => "section",
-                _ => "key",
+            let name_text = name.get_ref();
+            let is_section = self.place.is_empty() && matches!(value.get_ref(), DeValue::Table(_));
+            let (noun, message) = if is_section {
+                ("section", format!("unknown section [{name_text}]"))
+            } else {
+                ("key", format!("unknown key `{name_text}` {}", self.title()))
             };
-            let help = suggest::help(name.get_ref(), self.known.iter().copied(), "known here");
+            let help = suggest::help(name_text, self.known.iter().copied(), "known here");
             report
-                .error(
-                    self.key_location(name.span()),
-                    format!("unknown {noun} `{}` in {}", name.get_ref(), self.title()),
-                )
+                .error(self.key_location(name.span()), message)
                 .label(format!("no such {noun}"))
                 .maybe_help(help);
         }

@@ -132,17 +132,16 @@ impl<'t> Value<'t> {
     /// One of a few words.
     pub(crate) fn word<T: Copy>(self, words: &[(&'static str, T)], report: &mut Report) -> Option<T> {
         let names = || words.iter().map(|(name, _)| *name);
-        let what = || names().map(|name| format!("\"{name}\"")).collect::<Vec<_>>().join(", ");
         let Some(text) = self.as_text() else {
-            return self.expected(&format!("one of {}", what()), report);
+            return self.expected(&alternatives(names()), report);
         };
         if let Some((_, value)) = words.iter().find(|(name, _)| *name == text) {
             return Some(*value);
         }
         let help = suggest::nearest(text, names()).map(|near| format!("did you mean \"{near}\"?"));
         report
-            .error(self.at, format!("\"{text}\" is none of {}", what()))
-            .label("unknown word")
+            .error(self.at, format!("\"{text}\" is not known here"))
+            .label(format!("expected {}", alternatives(names())))
             .maybe_help(help);
         None
     }
@@ -161,7 +160,12 @@ impl<'t> Value<'t> {
             return None;
         };
         let Some(value) = duration::parse(text) else {
-            report.error(self.at, format!("\"{text}\" is no duration")).label(duration::EXPECTED);
+            let seconds = format!("{text}s");
+            let help = duration::parse(&seconds).map(|_| format!("did you mean \"{seconds}\"?"));
+            report
+                .error(self.at, format!("\"{text}\" is no duration"))
+                .label(duration::EXPECTED)
+                .maybe_help(help);
             return None;
         };
         if range.contains(&value) {
@@ -200,7 +204,7 @@ impl<'t> Value<'t> {
     }
 
     pub(crate) fn socket_address(self, report: &mut Report) -> Option<SocketAddr> {
-        self.parsed("an address with a port", report, |text| {
+        self.parsed("an address with a port (ADDRESS:PORT)", report, |text| {
             text.parse::<SocketAddr>().map_err(|_| "expected ADDRESS:PORT, like 0.0.0.0:179 or [::]:179")
         })
     }
@@ -240,6 +244,15 @@ impl<'t> Value<'t> {
             }
         })?;
         Some(list.into_iter().map(|community| community.value).collect())
+    }
+}
+
+/// `"a", "b" or "c"`.
+fn alternatives<'n>(names: impl Iterator<Item = &'n str>) -> String {
+    let quoted: Vec<String> = names.map(|name| format!("\"{name}\"")).collect();
+    match quoted.as_slice() {
+        [first @ .., last] if !first.is_empty() => format!("{} or {last}", first.join(", ")),
+        _ => quoted.concat(),
     }
 }
 

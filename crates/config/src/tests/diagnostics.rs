@@ -58,7 +58,18 @@ fn control_characters_do_not_reach_the_terminal() {
 #[test]
 fn programs_get_the_same_as_people() {
     let diagnostics = errors(&with_router("[kernel]\nmetrik = 3\n"));
-    insta::assert_json_snapshot!(diagnostics, @r#""#);
+    insta::assert_json_snapshot!(diagnostics, @r#"
+    [
+      {
+        "severity": "error",
+        "file": "siskin.toml",
+        "line": 3,
+        "column": 1,
+        "message": "unknown key `metrik` in [kernel]",
+        "help": "did you mean `metric`?"
+      }
+    ]
+    "#);
 }
 
 #[test]

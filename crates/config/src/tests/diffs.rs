@@ -65,7 +65,7 @@ fn changes_are_told_key_by_key() {
             "~ kernel: prefsrc: {} → { ipv4 = \"192.0.2.10\" }",
             "~ originate.192.0.2.0/24: communities: unset → [\"64500:1\"]",
             "+ originate.198.51.100.0/24",
-            "~ peer.a: hold-time: \"1m30s\" → \"30s\" (the session restarts)",
+            "~ peer.a: hold-time: \"90s\" → \"30s\" (the session restarts)",
             "~ peer.c: local-pref: unset → 200",
             "- peer.gone (the session restarts)",
             "+ peer.new",

@@ -50,7 +50,7 @@ fn shows(text: &str) {
     match check(text) {
         Ok(loaded) => {
             toml::to_string(&loaded.config).unwrap();
-            loaded.warnings.render(true);
+            assert_eq!(loaded.warnings.render(true).is_empty(), loaded.warnings.is_empty());
             assert!(loaded.config.diff(&loaded.config).is_empty());
         }
         Err(diagnostics) => {

@@ -85,7 +85,7 @@ peer_keys! {
     families "families" RawFamilies = values::families;
     add_path "add-path" AddPath = values::add_path;
     graceful_restart "graceful-restart" Option<GracefulRestart> = values::graceful_restart;
-    role "role" Role = |v, r| v.word(&values::ROLES, r);
+    role "role" Role = values::role;
     rpki "rpki" RpkiMode = values::rpki_mode;
     irr "irr" Option<IrrFilter> = values::irr;
     bogons "bogons" bool = Value::boolean;

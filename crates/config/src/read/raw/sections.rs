@@ -72,7 +72,7 @@ pub(crate) fn name(value: Value<'_>, report: &mut Report) -> Option<String> {
 /// `{ ipv4 = …, ipv6 = … }` of addresses, each of its family.
 fn family_addresses(value: Value<'_>, report: &mut Report) -> Option<FamilyMap<Option<IpAddr>>> {
     let mut section = match value.toml {
-        DeValue::Table(_) => Section::new(value, "", value.at, report)?,
+        DeValue::Table(_) => Section::new(value, "{ ipv4 = …, ipv6 = … }", value.at, report)?,
         _ => return value.expected("a table like { ipv4 = \"192.0.2.1\", ipv6 = \"2001:db8::1\" }", report),
     };
     let map = FamilyMap::from_fn(|family| {
@@ -85,7 +85,6 @@ fn family_addresses(value: Value<'_>, report: &mut Report) -> Option<FamilyMap<O
         }
         Some(address.value)
     });
-    section.place = "this table".to_owned();
     section.finish(report);
     Some(map)
 }
@@ -265,7 +264,9 @@ impl RawOriginate {
 fn missing(section: &mut Section<'_>, keys: &[&'static str], report: &mut Report) {
     for key in keys {
         if section.entry(key).is_none() {
-            report.error(section.at, format!("`{key}` is missing in {}", section.title())).label("of this");
+            report
+                .error(section.at, format!("`{key}` is missing {}", section.title()))
+                .label(format!("no `{key}` here"));
         }
     }
 }
