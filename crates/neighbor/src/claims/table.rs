@@ -183,8 +183,9 @@ impl Claims {
         if let Some(claim) = self.claims.get_mut(&key) {
             claim.deadline = None;
         }
-        self.drop_lost_rival(key, now);
-        let _never_refused = self.advance(key, Event::Timeout, None, now);
+        if !self.drop_lost_rival(key, now) {
+            let _never_refused = self.advance(key, Event::Timeout, None, now);
+        }
     }
 
     /// A port event of a claim's owner.
@@ -193,13 +194,16 @@ impl Claims {
         let _never_refused = self.advance(key, event, None, now);
     }
 
-    /// Ends a contest whose rival is not there any more.
-    fn drop_lost_rival(&mut self, key: Key, now: Timestamp) {
-        if let Some(State::Contested { rival, .. }) = self.claims.get(&key).map(|c| c.state)
-            && !rival.port.and_then(|p| self.ports.get(&p)).is_some_and(|p| p.up)
-        {
+    /// Ends a contest whose rival is not there any more; whether it was so.
+    fn drop_lost_rival(&mut self, key: Key, now: Timestamp) -> bool {
+        let Some(State::Contested { rival, .. }) = self.claims.get(&key).map(|c| c.state) else {
+            return false;
+        };
+        let lost = !rival.port.and_then(|p| self.ports.get(&p)).is_some_and(|p| p.up);
+        if lost {
             let _never_refused = self.advance(key, Event::RivalLost, None, now);
         }
+        lost
     }
 
     /// Makes sure that one more address fits `port`: the oldest one that is gone, or only wanted, makes room.

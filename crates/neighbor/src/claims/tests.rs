@@ -297,7 +297,7 @@ fn a_rival_with_the_owners_mac_gets_the_address_of_a_silent_port_alone() {
     // A rival whose port goes loses.
     world.arp(1, 1, V4);
     world.claims.port_gone(1, world.now);
-    world.pass(Duration::from_millis(110));
+    assert_eq!(world.pass(Duration::from_millis(110)), "probe 198.51.100.11 1 via 3", "asked once more");
     assert_eq!(world.state(V4), Some((StateName::Verify, Some(3))));
 }
 

@@ -1,6 +1,7 @@
 //! Which ports a domain has: the ports of its interface if that is a bridge, else the interface itself (a routed tap
 //! or veth, a VLAN device). Interfaces and ports may come in any order, go, and change names and masters.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use siskin_net::{IfIndex, Timestamp};
@@ -48,6 +49,19 @@ impl HostRoutes {
         }
         self.links.insert(index, link);
         self.settle_link(index, now);
+    }
+
+    /// All links there are, after netlink lost events: those not named are gone.
+    pub fn resync_links(&mut self, links: Vec<LinkInfo>, now: Timestamp) {
+        let there: BTreeSet<IfIndex> = links.iter().map(|link| link.index).collect();
+        let gone: Vec<LinkInfo> =
+            self.links.values().filter(|l| !there.contains(&l.index)).cloned().collect();
+        for link in gone {
+            self.link_event(LinkInfo { deleted: true, ..link }, now);
+        }
+        for link in links {
+            self.link_event(link, now);
+        }
     }
 
     /// Brings home and port in line with what is known of a link.

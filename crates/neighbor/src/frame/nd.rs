@@ -101,13 +101,18 @@ impl Discovery {
             return Err(FrameError::Unrelated);
         }
         let (source, destination) = (Ipv6Addr::from(*source), Ipv6Addr::from(*destination));
-        let message = rest.get(..usize::from(length)).ok_or(FrameError::Truncated)?;
-        if !matches!(message.first(), Some(133..=136)) {
+        let kind = rest.first().copied().ok_or(FrameError::Truncated)?;
+        if !matches!(kind, 133..=136) {
             return Err(FrameError::Unrelated);
         }
         if hop_limit != ON_LINK {
             return Err(FrameError::Malformed("hop limit is not 255"));
         }
+        if kind == 134 {
+            // Often longer than the snapshot, so its checksum cannot be verified; it is only counted.
+            return Ok(Discovery { source, destination, message: Message::RouterAdvertisement });
+        }
+        let message = rest.get(..usize::from(length)).ok_or(FrameError::Truncated)?;
         if source.is_multicast() {
             return Err(FrameError::Malformed("multicast source"));
         }
@@ -133,7 +138,6 @@ impl Message {
                 }
                 Ok(Message::RouterSolicitation { source_mac })
             }
-            134 => Ok(Message::RouterAdvertisement),
             135 => {
                 let (target, options) = target(rest)?;
                 let source_mac = link_layer_option(options, 1)?;

@@ -134,6 +134,8 @@ fn what_neighbour_discovery_says() {
     assert_eq!(seen(&advertisement), Err(FrameError::Unrelated));
     let Body::Discovery(discovery) = parse(&advertisement, None).unwrap().body else { panic!() };
     assert_eq!(discovery.message, Message::RouterAdvertisement);
+    let long = nd(all_nodes, gateway, 134, 0, None, &[0; 200]);
+    assert!(parse(&long[..SNAP_LEN], None).is_ok(), "one that is cut is one too");
 }
 
 #[test]
@@ -266,7 +268,7 @@ proptest! {
     }
 
     #[test]
-    fn one_wrong_octet_after_the_header_never_passes_the_checksum(at in 54usize..86, flip in 1u8..) {
+    fn one_wrong_octet_after_the_type_never_passes_the_checksum(at in 55usize..86, flip in 1u8..) {
         let mut frame = neighbor_probe((GATEWAY_MAC, gateway6()), VM, vm6());
         frame[at] ^= flip;
         prop_assert!(parse(&frame, None).is_err());

@@ -297,3 +297,21 @@ fn a_bridge_that_goes_down_and_up_has_its_routes_again() {
         run("ping -c 1 -W 2 198.51.100.11");
     });
 }
+
+#[test]
+fn after_lost_netlink_events_a_resync_finds_what_went() {
+    in_namespace("vms::after_lost_netlink_events_a_resync_finds_what_went", || {
+        bridge();
+        let mut hypervisor = Hypervisor::new("vmbr1", config());
+        let vm = Vm::on_bridge(1, 1);
+        hypervisor.feed_links();
+        vm.addresses(11);
+        let _pings = vm.speak(11);
+        hypervisor.until("announced", SOON, |routes| active(routes, "198.51.100.11", "tap1"));
+        run("ip link del tap1");
+        let now = hypervisor.now();
+        hypervisor.routes.resync_links(links().into_values().collect(), now);
+        assert!(hypervisor.routes.snapshot().is_empty());
+        assert!(hypervisor.routes.ports().is_empty());
+    });
+}
