@@ -41,6 +41,7 @@ pub(crate) fn compile(
     }
     let mut compiler = Compiler {
         parsed: BTreeMap::new(),
+        declared: set.policies.keys().cloned().collect(),
         sets,
         previous,
         set,
@@ -72,7 +73,10 @@ struct ParsedPolicy {
 }
 
 struct Compiler<'a> {
+    /// What is left to compile.
     parsed: BTreeMap<String, ParsedPolicy>,
+    /// The names of all policies, whether they compile or not.
+    declared: BTreeSet<String>,
     sets: &'a Sets,
     previous: &'a PolicySet,
     set: PolicySet,
@@ -121,12 +125,12 @@ impl Compiler<'_> {
                 policy.lens.push(text.len());
                 policy.locations.push(location);
             }
-            let clash = if self.set.policies.contains_key(&name) {
-                Some(format!("`{name}` is a built-in policy: give this one another name"))
-            } else {
-                self.parsed.contains_key(&name).then(|| format!("there are two policies named `{name}`"))
-            };
-            if let Some(message) = clash {
+            if !self.declared.insert(name.clone()) {
+                let message = if self.set.policies.contains_key(&name) {
+                    format!("`{name}` is a built-in policy: give this one another name")
+                } else {
+                    format!("there are two policies named `{name}`")
+                };
                 self.errors
                     .push(Place { policy: &name, rule: 0, len: 0 }.error(at(Span::default(), message)));
             } else {
@@ -153,7 +157,15 @@ impl Compiler<'_> {
             }
         }
         self.calling.pop();
-        let policy = self.identify(Compiled::new(name.to_owned(), self.set.next, bound?));
+        let policy = Compiled::new(name.to_owned(), self.set.next, bound?);
+        if policy.cost() > MAX_COST {
+            let message =
+                format!("a run of this policy could look at {} rules: at most {MAX_COST}", policy.cost());
+            let place = Place { policy: name, rule: 0, len: 0 };
+            self.errors.push(place.error(at(Span::default(), message)));
+            return None;
+        }
+        let policy = self.identify(policy);
         self.warn_of_dead_rules(&policy, &lens);
         self.set.by_id.insert(policy.first(), name.to_owned());
         self.set.policies.insert(name.to_owned(), Entry { policy: Arc::clone(&policy), locations });
@@ -305,22 +317,24 @@ impl Compiler<'_> {
             self.errors.push(place.error(at(place.span(name), message)));
             return None;
         }
+        let too_deep = || {
+            place.error(at(
+                place.span(name),
+                format!("calls are nested too deeply: at most {MAX_DEPTH} levels"),
+            ))
+        };
         if self.calling.len() > MAX_DEPTH {
-            let message = format!("calls are nested too deeply: at most {MAX_DEPTH} levels");
-            self.errors.push(place.error(at(place.span(name), message)));
+            self.errors.push(too_deep());
             return None;
         }
-        let known = self.set.policies.contains_key(&name.text) || self.parsed.contains_key(&name.text);
-        let policy = self.policy(&name.text);
-        if policy.is_none() && !known && !self.errors.iter().any(|error| error.policy == name.text) {
-            let names: BTreeSet<String> =
-                self.set.policies.keys().chain(self.parsed.keys()).cloned().collect();
+        if !self.declared.contains(&name.text) {
+            let names = self.declared.clone();
             self.unknown(place, name, "policy", names.iter().map(String::as_str));
+            return None;
         }
-        let policy = policy?;
-        if policy.cost() > MAX_COST {
-            let message = format!("`{}` would look at more than {MAX_COST} rules in one run", name.text);
-            self.errors.push(place.error(at(place.span(name), message)));
+        let policy = self.policy(&name.text)?;
+        if self.calling.len().saturating_add(policy.depth()) > MAX_DEPTH {
+            self.errors.push(too_deep());
             return None;
         }
         Some(policy)

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use crate::ast::{Action, Condition, Number, Rule, Stage};
 use crate::community_set::CommunitySet;
-use crate::{Needs, PrefixSet, RuleId};
+use crate::{Needs, NextHopAction, PrefixSet, RuleId};
 
 /// The tree with its names bound.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
@@ -51,11 +51,15 @@ pub struct Compiled {
 struct Inputs {
     prefix: bool,
     peer: bool,
+    /// A rule sets the next hop to the peer's address.
+    next_hop_peer: bool,
     needs: Needs,
     /// No route falls off the end.
     decides: bool,
     /// Rules that run at most, those of called policies included.
     cost: u32,
+    /// How many calls deep a run can get.
+    depth: usize,
 }
 
 impl Compiled {
@@ -94,6 +98,12 @@ impl Compiled {
         self.inputs.peer
     }
 
+    /// Whether a rule says `set next-hop peer`: only then does export need to know the peer's address.
+    #[must_use]
+    pub fn sets_next_hop_peer(&self) -> bool {
+        self.inputs.next_hop_peer
+    }
+
     /// The facts the policy, or one that it calls, asks for.
     #[must_use]
     pub fn needs(&self) -> Needs {
@@ -118,6 +128,11 @@ impl Compiled {
         self.inputs.decides
     }
 
+    /// How many calls deep a run can get: 0 if it calls nothing.
+    pub(crate) fn depth(&self) -> usize {
+        self.inputs.depth
+    }
+
     /// How many rules one run looks at, at most.
     pub(crate) fn cost(&self) -> u32 {
         self.inputs.cost
@@ -135,9 +150,15 @@ impl Inputs {
             Action::Call(policy) => {
                 self.prefix |= policy.inputs.prefix;
                 self.peer |= policy.inputs.peer;
+                self.next_hop_peer |= policy.inputs.next_hop_peer;
                 self.needs = self.needs | policy.inputs.needs;
                 self.cost = self.cost.saturating_add(policy.inputs.cost);
+                self.depth = self.depth.max(policy.inputs.depth.saturating_add(1));
                 policy.inputs.decides
+            }
+            Action::SetNextHop(NextHopAction::Peer) => {
+                self.next_hop_peer = true;
+                false
             }
             _ => false,
         };

@@ -53,7 +53,7 @@ pub(super) fn expected_or<'a, T>(input: &'a str, what: &str, help: Option<String
 
 /// What stands here, as far as it belongs together.
 fn found(here: &str) -> &str {
-    let is_first = |c: char| here.chars().next() == Some(c);
+    let is_first = |c: char| here.starts_with(c);
     let word = literal_width(here);
     let width = match here.chars().next() {
         None => 0,

@@ -1,0 +1,187 @@
+//! What errors say and point at.
+
+use super::*;
+
+/// The rule, carets under the span, message and help.
+fn show(text: &str, span: Span, message: &str, help: Option<&str>) -> String {
+    let before = text.get(..span.start).expect("spans begin on a character");
+    let inside = text.get(span.start..span.end).expect("spans lie within the text");
+    let carets = "^".repeat(inside.chars().count().max(1));
+    let help = help.map(|h| format!("\n  help: {h}")).unwrap_or_default();
+    format!("{text}\n{}{carets} {message}{help}", " ".repeat(before.chars().count()))
+}
+
+fn syntax(rules: &[&str]) -> String {
+    let one = |rule: &&str| {
+        let error = normalize(rule).expect_err(rule);
+        show(rule, error.span, &error.message, error.help.as_deref())
+    };
+    rules.iter().map(one).collect::<Vec<_>>().join("\n")
+}
+
+#[test]
+fn errors_in_actions() {
+    insta::assert_snapshot!(syntax(&[
+        "",
+        "acept",
+        "drop if rpki invalid",
+        "accept prefix in own",
+        "accept if",
+        "reject \"no",
+        "set localpref 100",
+        "set local-pref",
+        "set local-pref 4294967296",
+        "set local-pref high",
+        "set next-hop sefl",
+        "set origin ipg",
+        "add communty 1:2",
+        "add community 1:2:3:4",
+        "add community 65536:1",
+        "add community 64500:*",
+        "add community no-exprt",
+        "add community 1:2 3:4",
+        "add community rt:70000:65536",
+        "remove community",
+        "prepend 64500 3",
+        "prepend 64500 x26",
+        "prepend AS-FOO x2",
+        "call",
+    ]), @r#""#);
+}
+
+#[test]
+fn errors_in_conditions() {
+    insta::assert_snapshot!(syntax(&[
+        "accept if prefx in own",
+        "accept if prefix own",
+        "accept if prefix not in own",
+        "accept if prefix in 10.0.0.0/8",
+        "accept if prefix in [10.0.0.1/8]",
+        "accept if prefix in [10.0.0.0/33]",
+        "accept if prefix in [10.0.0.0]",
+        "accept if prefix in [10.0.0.0/8{28,24}]",
+        "accept if prefix in [10.0.0.0/8, ]x",
+        "accept if prefix in [10.0.0.0/8 10.1.0.0/16]",
+        "accept if prefix in []",
+        "accept if prefix.len == 24",
+        "accept if prefix.len 24",
+        "accept if prefix.len >= x",
+        "accept if family = ip4",
+        "accept if rpki unknown",
+        "accept if irr ok",
+        "accept if as-path ~ 65000",
+        "accept if as-path matches \"x\"",
+        "accept if as-path ~ \"_(65001_\"",
+        "accept if as-path ~ \"\\\\(_AS65001_\"",
+        "accept if as-path ~ \"*1\"",
+        "accept if as-path has [65010-65001]",
+        "accept if as-path has [AS-X]",
+        "accept if neighbor-as > 1",
+        "accept if peer =",
+        "accept if peer-role = upstream",
+        "accept if source = static-route",
+        "accept if (med = 1",
+        "accept if med = 1)",
+        "accept if med = 1 an weight = 1",
+        "accept if med = 1 and",
+        "reject if “x”",
+    ]), @r#""#);
+}
+
+#[test]
+fn nesting_and_length_are_limited() {
+    let deep = format!("accept if {}med = 1{}", "(".repeat(40), ")".repeat(40));
+    assert_eq!(normalize(&deep).unwrap_err().message, "the condition is nested too deeply");
+    let nots = format!("accept if {}med = 1", "not ".repeat(40));
+    assert_eq!(normalize(&nots).unwrap_err().message, "the condition is nested too deeply");
+    let long = format!("reject {:?}", "x".repeat(70_000));
+    assert_eq!(normalize(&long).unwrap_err().message, "the rule is longer than 65536 bytes");
+    let regex = |text: &str| normalize(&format!("accept if as-path ~ {text:?}")).unwrap_err().message;
+    assert_eq!(regex(&"(".repeat(40)), "groups nest too deeply");
+    assert_eq!(
+        regex("((1{200}){200}){200}"),
+        "the expression is too complex: write fewer or smaller repetitions"
+    );
+}
+
+fn all_errors(sources: Vec<PolicySource>) -> String {
+    let texts: BTreeMap<(String, usize), String> = sources
+        .iter()
+        .flat_map(|p| p.rules.iter().enumerate().map(|(i, r)| ((p.name.clone(), i), r.text.clone())))
+        .collect();
+    let errors = PolicySet::compile(sources, &sets()).expect_err("there are errors");
+    let one = |e: &PolicyError| {
+        let text = &texts[&(e.policy.clone(), e.rule)];
+        format!("{} {}: {}", e.policy, e.rule, show(text, e.span, &e.message, e.help.as_deref()))
+    };
+    errors.iter().map(one).collect::<Vec<_>>().join("\n")
+}
+
+#[test]
+fn all_errors_of_all_rules_are_collected() {
+    insta::assert_snapshot!(all_errors(vec![
+        source("first", &[
+            "accept if prefix in ownn and community has drian or community has internl",
+            "acept",
+            "call secnod",
+            "call second",
+            "accept if next-hop in nowhere",
+        ]),
+        source("second", &["remove community  'no-such'", "call third"]),
+        source("third", &["call fourth"]),
+        source("fourth", &["call third"]),
+        source("self", &["accept if med = 1", "call self"]),
+        source("accept-all", &["accept"]),
+        source("self", &["reject"]),
+    ]), @r#""#);
+}
+
+#[test]
+fn a_broken_policy_is_not_reported_as_missing() {
+    let sources = vec![source("c", &["bogus"]), source("b", &["call c"]), source("a", &["call b", "call c"])];
+    let errors = PolicySet::compile(sources, &sets()).unwrap_err();
+    assert_eq!(errors.iter().map(|e| e.policy.as_str()).collect::<Vec<_>>(), ["c"]);
+}
+
+#[test]
+fn calls_are_limited_in_depth_and_in_rules() {
+    let chain = |len: usize, reversed: bool| {
+        let mut all: Vec<_> = (0..len)
+            .map(|i| {
+                let next = format!("call p{}", i + 1);
+                source(&format!("p{i}"), &[if i + 1 < len { &next } else { "accept" }])
+            })
+            .collect();
+        if reversed {
+            all.reverse();
+        }
+        PolicySet::compile(all, &sets())
+    };
+    for reversed in [false, true] {
+        assert!(chain(17, reversed).is_ok());
+        let errors = chain(18, reversed).unwrap_err();
+        assert_eq!(errors[0].message, "calls are nested too deeply: at most 16 levels");
+        assert!(chain(2000, reversed).is_err());
+    }
+    let doubling: Vec<_> = (0..17)
+        .map(|i| {
+            let next = format!("call p{}", i + 1);
+            source(&format!("p{i}"), &if i < 16 { vec![next.as_str(); 4] } else { vec!["set med 1"] })
+        })
+        .collect();
+    let errors = PolicySet::compile(doubling, &sets()).unwrap_err();
+    assert!(errors[0].message.starts_with("a run of this policy could look at"), "{errors:?}");
+}
+
+#[test]
+fn dead_rules_and_unknown_peers_are_warned_of() {
+    let mut sets = sets();
+    sets.peers = Some(["left".to_owned(), "right".to_owned()].into());
+    let sources = vec![
+        source("a", &["accept if peer = leftt", "call b", "accept", "reject"]),
+        source("b", &["set med 1", "reject"]),
+    ];
+    let set = PolicySet::compile(sources, &sets).unwrap();
+    let warnings: Vec<String> = set.warnings().iter().map(ToString::to_string).collect();
+    insta::assert_snapshot!(warnings.join("\n"), @r#""#);
+}
