@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use siskin_neighbor::{Action, Adopted, DomainConfig, Refusal, Timers};
 
-use crate::world::{Hypervisor, Vm, active, attempt, bridge, config, in_namespace, links, run};
+use crate::world::{BRIDGE_MAC, Hypervisor, Vm, active, attempt, bridge, config, in_namespace, links, run};
 
 const SOON: Duration = Duration::from_secs(4);
 
@@ -313,5 +313,28 @@ fn after_lost_netlink_events_a_resync_finds_what_went() {
         hypervisor.routes.resync_links(links().into_values().collect(), now);
         assert!(hypervisor.routes.snapshot().is_empty());
         assert!(hypervisor.routes.ports().is_empty());
+    });
+}
+
+#[test]
+fn a_vm_that_arrives_with_the_gateway_of_another_hypervisor_learns_ours() {
+    in_namespace("vms::a_vm_that_arrives_with_the_gateway_of_another_hypervisor_learns_ours", || {
+        bridge();
+        let mut hypervisor = Hypervisor::new("vmbr1", config());
+        let vm = Vm::on_bridge(1, 1);
+        hypervisor.feed_links();
+        // What is announced to a port that comes is over by then.
+        hypervisor.run_for(Duration::from_millis(1500));
+        for gateway in ["-4 neigh replace 169.254.0.1", "-6 neigh replace fe80::1"] {
+            vm.run(&format!("ip {gateway} lladdr 02:00:00:00:00:99 dev eth0 router nud reachable"));
+        }
+        // It sends nothing but its duplicate address detection.
+        vm.run("ip addr add 2001:db8:100::11/128 dev eth0");
+        hypervisor.until("announced", SOON, |routes| active(routes, "2001:db8:100::11", "tap1"));
+        hypervisor.run_for(Duration::from_millis(50));
+        let ipv4 = vm.run("ip -4 neigh show 169.254.0.1 dev eth0");
+        assert!(ipv4.contains(BRIDGE_MAC), "{ipv4}");
+        let ipv6 = vm.run("ip -6 neigh show fe80::1 dev eth0");
+        assert!(ipv6.contains(BRIDGE_MAC) && ipv6.contains("router"), "{ipv6}");
     });
 }
