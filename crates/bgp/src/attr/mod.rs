@@ -15,7 +15,7 @@ mod types;
 mod values;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 pub use as_path::{AsPath, AsPathError, SegmentKind};
 pub use community::ParseCommunityError;

@@ -101,7 +101,9 @@ impl Capabilities {
         words.extend(of_families("extended next hop", self.extended_next_hop));
         words.extend(of_families("ADD-PATH receive", self.add_path.receive));
         words.extend(of_families("ADD-PATH send", self.add_path.send));
-        words.extend(self.graceful_restart.as_ref().map(|g| format!("graceful restart ({} s)", g.restart_time)));
+        words.extend(
+            self.graceful_restart.as_ref().map(|g| format!("graceful restart ({} s)", g.restart_time)),
+        );
         words.extend(self.roles.iter().map(|role| format!("role ({role})")));
         words.extend(self.fqdn.as_ref().map(|f| format!("FQDN ({})", f.host)));
         words.extend(self.unknown.iter().map(|(code, _)| format!("unknown ({code})")));
