@@ -1,1 +1,34 @@
-//! stub
+//! The routing tables: Adj-RIB-In, Loc-RIB and Adj-RIB-Out of every peer, with the decision between them.
+//!
+//! A peer's task turns UPDATEs into a [`Batch`] (import runs there, see [`ImportProfile`]); the [`Rib`] takes batches,
+//! decides every touched destination once ([`Rib::turn`]), hands changes to the kernel's table ([`Rib::drain_fib`]) and
+//! messages to the peers' queues ([`Rib::export_turn`]). It needs no clock, lock, thread or socket, and each of its
+//! calls has a budget.
+//!
+//! What it leaves out: sessions and messages other than UPDATE and ROUTE-REFRESH (`siskin-bgp`), the kernel
+//! (`siskin-fib`), ADD-PATH, graceful restart's stale routes, aggregation.
+
+mod attrs;
+mod batch;
+mod bitmap;
+mod config;
+mod decision;
+mod export;
+mod import;
+mod nexthop;
+mod peers;
+mod rib;
+mod slab;
+mod table;
+
+pub use batch::{Batch, BatchBuilder};
+pub use config::{FibAction, Multipath, PeerInfo, RibConfig};
+pub use decision::{NotShared, Step};
+pub use export::{ExportProfile, NextHopMode, Outbox};
+pub use import::{Check, ImportProfile};
+pub use nexthop::NextHopRequest;
+pub use peers::PathCounts;
+pub use rib::{
+    CheckOutcome, Cursor, ExplainedPath, Explanation, ExportOutcome, ExportedRoute, FibUpdate, Lost, Memory,
+    Page, PathView, PeerCounts, Rib, Route, TableCounts, View,
+};

@@ -1,0 +1,271 @@
+//! Next-hop tracking: which next hops paths use, whether they can be reached, and the groups they make in the kernel.
+//!
+//! The table asks for a next hop to be tracked when the first usable path names it, and lets it go with the last. How it
+//! is resolved (connected networks, kernel routes) is the matter of who answers.
+
+use std::sync::Arc;
+
+use foldhash::fast::FixedState;
+use hashbrown::HashMap;
+use siskin_net::{NextHop, NextHopGroup, Resolution};
+use smallvec::SmallVec;
+
+use crate::slab::{Slab, Slot};
+
+/// A change of interest in a next hop.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum NextHopRequest {
+    /// Say how it is reached, now and whenever that changes ([`Rib::set_next_hop`](crate::Rib::set_next_hop)).
+    Track(NextHop),
+    /// No path uses it any more.
+    Untrack(NextHop),
+}
+
+/// The number of a next hop.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
+pub(crate) struct NhId(pub(crate) u32);
+
+#[derive(Clone, Copy, Default, Debug)]
+struct Entry {
+    /// Attribute sets that name it.
+    sets: u32,
+    /// Paths in use that name it.
+    users: u32,
+    /// Index into `NextHopTable::details`.
+    link: u32,
+}
+
+impl Slot for Entry {
+    fn link(&self) -> u32 {
+        self.link
+    }
+    fn set_link(&mut self, link: u32) {
+        self.link = link;
+    }
+}
+
+#[derive(Clone, Debug)]
+struct Details {
+    next_hop: NextHop,
+    resolution: Option<Resolution>,
+    /// Somebody was asked to track it.
+    tracked: bool,
+    /// It stands in `NextHopTable::touched`.
+    touched: bool,
+}
+
+/// Groups are remembered up to this many combinations of next hops.
+const MAX_GROUPS: usize = 4096;
+
+/// All next hops that attribute sets name.
+#[derive(Debug)]
+pub(crate) struct NextHopTable {
+    entries: Slab<Entry>,
+    details: Vec<Option<Details>>,
+    index: HashMap<NextHop, NhId, FixedState>,
+    touched: Vec<NhId>,
+    groups: HashMap<SmallVec<[NhId; 4]>, Option<Arc<NextHopGroup>>, FixedState>,
+}
+
+impl NextHopTable {
+    pub(crate) fn new(hash_seed: u64) -> NextHopTable {
+        let state = || FixedState::with_seed(hash_seed);
+        NextHopTable {
+            entries: Slab::default(),
+            details: Vec::new(),
+            index: HashMap::with_hasher(state()),
+            touched: Vec::new(),
+            groups: HashMap::with_hasher(state()),
+        }
+    }
+
+    /// The number of a next hop that one more attribute set names.
+    pub(crate) fn acquire(&mut self, next_hop: NextHop) -> NhId {
+        if let Some(id) = self.index.get(&next_hop) {
+            self.entries.get_mut(id.0).sets += 1;
+            return *id;
+        }
+        let id = NhId(self.entries.insert(Entry { sets: 1, users: 0, link: 0 }));
+        let slot = id.0 as usize;
+        if slot >= self.details.len() {
+            self.details.resize(slot + 1, None);
+        }
+        self.details[slot] = Some(Details { next_hop, resolution: None, tracked: false, touched: false });
+        self.index.insert(next_hop, id);
+        id
+    }
+
+    /// One attribute set less names it.
+    pub(crate) fn dismiss(&mut self, id: NhId) {
+        self.entries.get_mut(id.0).sets -= 1;
+        self.forget_unused(id);
+    }
+
+    /// One more path in use names it.
+    #[inline]
+    pub(crate) fn add_user(&mut self, id: NhId) {
+        let entry = self.entries.get_mut(id.0);
+        entry.users += 1;
+        if entry.users == 1 {
+            self.touch(id);
+        }
+    }
+
+    /// One path in use less names it.
+    #[inline]
+    pub(crate) fn remove_user(&mut self, id: NhId) {
+        let entry = self.entries.get_mut(id.0);
+        entry.users -= 1;
+        if entry.users == 0 {
+            self.touch(id);
+        }
+    }
+
+    fn touch(&mut self, id: NhId) {
+        if let Some(Some(details)) = self.details.get_mut(id.0 as usize)
+            && !details.touched
+        {
+            details.touched = true;
+            self.touched.push(id);
+        }
+    }
+
+    /// Next hops live as long as a set names them, somebody tracks them, or a request about them is due.
+    fn forget_unused(&mut self, id: NhId) {
+        let unused = self.entries.get(id.0).sets == 0
+            && self.details(id).is_some_and(|details| !details.tracked && !details.touched);
+        if unused && let Some(details) = self.details.get_mut(id.0 as usize).and_then(Option::take) {
+            self.index.remove(&details.next_hop);
+            self.entries.remove(id.0);
+            self.groups.clear();
+        }
+    }
+
+    fn details(&self, id: NhId) -> Option<&Details> {
+        self.details.get(id.0 as usize)?.as_ref()
+    }
+
+    /// The changes of interest since the last call.
+    pub(crate) fn take_requests(&mut self) -> Vec<NextHopRequest> {
+        let mut requests = Vec::new();
+        for id in std::mem::take(&mut self.touched) {
+            let used = self.entries.get(id.0).users > 0;
+            let Some(Some(details)) = self.details.get_mut(id.0 as usize) else { continue };
+            details.touched = false;
+            if used != details.tracked {
+                details.tracked = used;
+                requests.push(if used {
+                    NextHopRequest::Track(details.next_hop)
+                } else {
+                    // The answer would grow old unseen.
+                    details.resolution = None;
+                    NextHopRequest::Untrack(details.next_hop)
+                });
+            }
+            self.forget_unused(id);
+        }
+        requests
+    }
+
+    /// Notes what is known of a tracked next hop; its number if that is news.
+    pub(crate) fn set(&mut self, next_hop: NextHop, resolution: Option<Resolution>) -> Option<NhId> {
+        let id = *self.index.get(&next_hop)?;
+        let details = self.details.get_mut(id.0 as usize)?.as_mut()?;
+        if !details.tracked || details.resolution == resolution {
+            return None;
+        }
+        details.resolution = resolution;
+        self.groups.clear();
+        Some(id)
+    }
+
+    /// The address of a next hop.
+    #[cfg(test)]
+    pub(crate) fn next_hop(&self, id: NhId) -> NextHop {
+        self.details(id).map_or(NextHop::new(std::net::Ipv4Addr::UNSPECIFIED.into()), |d| d.next_hop)
+    }
+
+    /// What is known of a next hop; `None`: it cannot be reached, or nobody answered yet.
+    pub(crate) fn resolution(&self, id: NhId) -> Option<&Resolution> {
+        self.details(id)?.resolution.as_ref()
+    }
+
+    /// The cost to reach a next hop; `None` as above.
+    #[inline]
+    pub(crate) fn metric(&self, id: NhId) -> Option<u32> {
+        self.resolution(id).map(|r| r.metric)
+    }
+
+    /// The group made of the hops of several next hops; `None` where there is no hop (nothing to install).
+    pub(crate) fn group(&mut self, ids: &[NhId]) -> Option<Arc<NextHopGroup>> {
+        if let Some(group) = self.groups.get(ids) {
+            return group.clone();
+        }
+        let group = self.build_group(ids).map(Arc::new);
+        if self.groups.len() >= MAX_GROUPS {
+            self.groups.clear();
+        }
+        self.groups.insert(SmallVec::from_slice(ids), group.clone());
+        group
+    }
+
+    /// As [`NextHopTable::group`], without remembering it.
+    pub(crate) fn build_group(&self, ids: &[NhId]) -> Option<NextHopGroup> {
+        let hops = ids.iter().filter_map(|id| self.resolution(*id)).flat_map(|r| r.hops.iter().copied());
+        NextHopGroup::from_hops(hops)
+    }
+
+    /// How many next hops are known.
+    #[cfg(test)]
+    pub(crate) fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Bytes on the heap.
+    pub(crate) fn memory(&self) -> usize {
+        self.entries.memory()
+            + self.details.capacity() * size_of::<Option<Details>>()
+            + self.index.allocation_size()
+            + self.groups.allocation_size()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn next_hop(n: u8) -> NextHop {
+        NextHop::new([192, 0, 2, n].into())
+    }
+
+    #[test]
+    fn interest_is_reported_once_and_cancels_out() {
+        let mut table = NextHopTable::new(1);
+        let id = table.acquire(next_hop(1));
+        table.add_user(id);
+        table.add_user(id);
+        assert_eq!(table.take_requests(), [NextHopRequest::Track(next_hop(1))]);
+        table.remove_user(id);
+        table.remove_user(id);
+        table.add_user(id);
+        assert_eq!(table.take_requests(), [], "gone and back before anybody looked");
+        table.remove_user(id);
+        table.dismiss(id);
+        assert_eq!(table.take_requests(), [NextHopRequest::Untrack(next_hop(1))]);
+        assert_eq!(table.len(), 0);
+    }
+
+    #[test]
+    fn an_answer_nobody_asked_for_is_ignored() {
+        let mut table = NextHopTable::new(1);
+        let resolution = Resolution { metric: 5, hops: SmallVec::new() };
+        assert_eq!(table.set(next_hop(1), Some(resolution.clone())), None);
+        let id = table.acquire(next_hop(1));
+        assert_eq!(table.set(next_hop(1), Some(resolution.clone())), None);
+        table.add_user(id);
+        table.take_requests();
+        assert_eq!(table.set(next_hop(1), Some(resolution.clone())), Some(id));
+        assert_eq!(table.set(next_hop(1), Some(resolution)), None, "no news");
+        assert_eq!(table.metric(id), Some(5));
+    }
+}

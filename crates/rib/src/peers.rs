@@ -1,0 +1,104 @@
+//! The peers and sources the RIB knows, and how many routes each has.
+
+use siskin_net::{Family, FamilyMap, FamilySet, PeerId};
+
+use crate::config::{FibAction, PeerInfo};
+use crate::table::Path;
+
+/// Routes of one family from one peer.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct PathCounts {
+    /// Prefixes in Adj-RIB-In.
+    pub received: u64,
+    /// Of these, accepted by import; the others are kept with the rule that rejected them.
+    pub accepted: u64,
+    /// Of the accepted, the best or one that shares the load.
+    pub selected: u64,
+}
+
+/// What is kept of a peer. It stays after the session went, as long as its paths are not all swept out.
+#[derive(Debug)]
+pub(crate) struct Peer {
+    pub(crate) info: PeerInfo,
+    pub(crate) up: bool,
+    /// Counts sessions, and goes round; paths of an older one are dead.
+    pub(crate) session: u8,
+    /// Sessions that ended since the tables were last free of this peer's dead paths.
+    pub(crate) unswept: u8,
+    /// Families the peer cannot use any more in this session.
+    pub(crate) dropped: FamilySet,
+    /// Families whose End-of-RIB has come.
+    pub(crate) end_of_rib: FamilySet,
+    pub(crate) counts: FamilyMap<PathCounts>,
+}
+
+impl Peer {
+    pub(crate) fn new(info: PeerInfo) -> Peer {
+        Peer {
+            info,
+            up: true,
+            session: 0,
+            unswept: 0,
+            dropped: FamilySet::EMPTY,
+            end_of_rib: FamilySet::EMPTY,
+            counts: FamilyMap::default(),
+        }
+    }
+
+    /// Whether its packets need a next hop that can be reached.
+    #[inline]
+    pub(crate) fn resolves(&self) -> bool {
+        self.info.fib == FibAction::Resolve
+    }
+
+    /// Ends the session: its paths are dead, and counted no more.
+    pub(crate) fn end(&mut self) {
+        self.up = false;
+        self.session = self.session.wrapping_add(1);
+        self.unswept += 1;
+        self.counts = FamilyMap::default();
+    }
+}
+
+/// All peers by their dense number.
+#[derive(Debug, Default)]
+pub(crate) struct Peers(Vec<Option<Box<Peer>>>);
+
+impl Peers {
+    #[inline]
+    pub(crate) fn get(&self, id: PeerId) -> Option<&Peer> {
+        self.0.get(usize::from(id.0))?.as_deref()
+    }
+
+    #[inline]
+    pub(crate) fn get_mut(&mut self, id: PeerId) -> Option<&mut Peer> {
+        self.0.get_mut(usize::from(id.0))?.as_deref_mut()
+    }
+
+    pub(crate) fn insert(&mut self, id: PeerId, peer: Peer) {
+        let index = usize::from(id.0);
+        if index >= self.0.len() {
+            self.0.resize_with(index + 1, || None);
+        }
+        self.0[index] = Some(Box::new(peer));
+    }
+
+    /// Whether a path belongs to a session that is up.
+    #[inline]
+    pub(crate) fn lives(&self, path: &Path, family: Family) -> bool {
+        self.get(path.peer)
+            .is_some_and(|peer| peer.up && peer.session == path.session && !peer.dropped.contains(family))
+    }
+
+    /// The counts a path belongs to; `None` of a dead one.
+    #[inline]
+    pub(crate) fn counts_of(&mut self, path: &Path, family: Family) -> Option<&mut PathCounts> {
+        let peer = self.get_mut(path.peer)?;
+        (peer.up && peer.session == path.session && !peer.dropped.contains(family))
+            .then(|| &mut peer.counts[family])
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (PeerId, &Peer)> {
+        (0..).map(PeerId).zip(&self.0).filter_map(|(id, peer)| Some((id, peer.as_deref()?)))
+    }
+}

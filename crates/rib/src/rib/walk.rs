@@ -1,0 +1,133 @@
+//! Work that looks at whole tables, in slices: sweeping out the paths of sessions that ended, judging again after a
+//! change of policy, and finding the destinations a next hop matters to.
+//!
+//! One walk is under way at a time and one more waits; whatever comes meanwhile joins the one that waits, so a storm of
+//! changes costs two walks.
+
+use foldhash::fast::FixedState;
+use hashbrown::HashSet;
+use siskin_net::{Family, PeerId};
+use smallvec::SmallVec;
+
+use super::Rib;
+use super::apply::{Judge, remove, set_accepted};
+use crate::nexthop::NhId;
+use crate::table::{DestId, PathFlags, PathId};
+
+/// What a walk is for.
+#[derive(Debug, Default)]
+pub(super) struct Walk {
+    /// Peers whose session ended.
+    pub(super) gone: Vec<PeerId>,
+    /// There are dead paths for another reason.
+    pub(super) sweep: bool,
+    /// Peers whose routes are to be judged again.
+    pub(super) judge: Vec<PeerId>,
+    /// Next hops of which there is news.
+    pub(super) next_hops: HashSet<NhId, FixedState>,
+    /// Every destination is to be decided.
+    pub(super) everything: bool,
+    /// Where it stands.
+    family: usize,
+    dest: DestId,
+}
+
+/// The walk under way, and the one that follows.
+#[derive(Debug, Default)]
+pub(super) struct Walks {
+    active: Option<Walk>,
+    waiting: Option<Walk>,
+}
+
+impl Walks {
+    /// The walk that has not begun yet.
+    pub(super) fn waiting(&mut self) -> &mut Walk {
+        self.waiting.get_or_insert_default()
+    }
+}
+
+impl Rib {
+    /// Goes on with the walks for up to `budget` destinations; true if there is more.
+    pub(super) fn walk(&mut self, budget: usize) -> bool {
+        let mut left = budget;
+        while let Some(mut walk) = self.walks.active.take().or_else(|| self.walks.waiting.take()) {
+            if self.walk_on(&mut walk, &mut left) {
+                self.finish_walk(&walk);
+            } else {
+                self.walks.active = Some(walk);
+                return true;
+            }
+        }
+        false
+    }
+
+    /// Walks until the end (then true) or until nothing is left of the budget.
+    fn walk_on(&mut self, walk: &mut Walk, left: &mut usize) -> bool {
+        let mut judge = Judge::default();
+        let mut ended = false;
+        loop {
+            let Some(family) = Family::ALL.get(walk.family).copied() else {
+                ended = true;
+                break;
+            };
+            if walk.dest >= self.tables[family].dests.end() {
+                (walk.family, walk.dest) = (walk.family + 1, 0);
+                continue;
+            }
+            if *left == 0 {
+                break;
+            }
+            *left -= 1;
+            if self.tables[family].dests.in_use(walk.dest) {
+                self.visit(walk, family, &mut judge);
+            }
+            walk.dest += 1;
+        }
+        judge.finish(&mut self.attrs);
+        ended
+    }
+
+    fn visit(&mut self, walk: &Walk, family: Family, judge: &mut Judge) {
+        let dest = walk.dest;
+        let table = &mut self.tables[family];
+        let paths: SmallVec<[PathId; 8]> = table.chain(dest).map(|(id, _)| id).collect();
+        for id in paths {
+            let path = *table.paths.get(id);
+            if !self.peers.lives(&path, family) {
+                remove(table, &mut self.attrs, &mut self.peers, dest, id);
+                continue;
+            }
+            if let Some(accepted) = path.accepted()
+                && !walk.next_hops.is_empty()
+                && walk.next_hops.contains(&self.attrs.key(accepted).next_hop)
+            {
+                if path.flags.has(PathFlags::MULTIPATH) {
+                    table.paths.get_mut(id).flags.set(PathFlags::MOVED, true);
+                }
+                table.dirty.insert(dest);
+            }
+            if walk.judge.contains(&path.peer)
+                && let Some(peer) = self.peers.get_mut(path.peer)
+            {
+                let prefix = table.dests.prefix(dest);
+                let accepted =
+                    judge.judge(&peer.info.import, path.peer, path.received, prefix, &mut self.attrs);
+                let resolves = peer.resolves();
+                let counts = &mut peer.counts[family];
+                set_accepted(table, &mut self.attrs, counts, resolves, dest, id, accepted);
+            }
+            if walk.everything {
+                table.dirty.insert(dest);
+            }
+        }
+    }
+
+    fn finish_walk(&mut self, walk: &Walk) {
+        for id in &walk.gone {
+            let again = self.walks.waiting.as_ref().is_some_and(|waiting| waiting.gone.contains(id));
+            if !again && let Some(peer) = self.peers.get_mut(*id) {
+                peer.unswept = 0;
+            }
+        }
+    }
+}
