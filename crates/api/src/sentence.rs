@@ -22,9 +22,11 @@ impl Explanation {
         let mut text = format!("{}; {}", self.about_path(best), self.about_kernel());
         if !self.exports.is_empty() {
             let sent = self.exports.iter().filter(|e| e.sent).count();
-            text += &match sent {
-                0 => "; sent to no peer".to_owned(),
-                n => format!("; sent to {n} of {} peers", self.exports.len()),
+            text += &match (sent, self.exports.as_slice()) {
+                (0, _) => "; sent to no peer".to_owned(),
+                (1, [only]) => format!("; sent to {}", only.peer),
+                (n, all) if n == all.len() => format!("; sent to all {n} peers"),
+                (n, all) => format!("; sent to {n} of {} peers", all.len()),
             };
         }
         text + "."

@@ -51,12 +51,12 @@ fn one_sentence_says_what_becomes_of_a_prefix() {
         ),
         (
             include_str!("../fixtures/explain-host-route.json"),
-            "2001:db8:100::80/128 is a host route of vmbr1; the kernel has it via dev vmbr1; sent to 1 of 1 peers.",
+            "2001:db8:100::80/128 is a host route of vmbr1; the kernel has it via dev vmbr1; sent to transit-a.",
         ),
         (
             include_str!("../fixtures/explain-shared.json"),
             "203.0.114.0/23 is shared by transit-a and transit-b: an external peer comes before ibgp-rr, an internal one; the kernel has \
-             it via 192.0.2.1 dev eth0 and 198.51.100.1 dev eth1; sent to 1 of 1 peers.",
+             it via 192.0.2.1 dev eth0 and 198.51.100.1 dev eth1; sent to tor-left.",
         ),
     ] {
         assert_eq!(explanation(json).sentence(), sentence);

@@ -53,7 +53,7 @@ impl Failure {
                     let _ = output.json(&ErrorBody { error: error.clone() });
                 }
                 if let Some(report) = &error.report {
-                    output.complain_raw(&report.rendered);
+                    output.complain_raw(&crate::words::clean(&report.rendered));
                 }
                 output.complain(&error.message);
             }

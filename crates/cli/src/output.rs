@@ -111,7 +111,7 @@ impl Output {
 
     /// Tells the operator what went wrong.
     pub(crate) fn complain(&self, text: &str) {
-        self.complain_raw(&format!("siskin: {text}\n"));
+        self.complain_raw(&format!("siskin: {}\n", crate::words::clean(text)));
     }
 
     /// Writes to standard error; there is nobody to tell if that fails.

@@ -1,6 +1,8 @@
-//! Aligned tables. Widths are counted in characters; the last column is never padded.
+//! Aligned tables. Widths are counted in characters. The last cell of a row may run on to the right over columns its
+//! row does not have, so a long text makes no column wide that it does not stand before.
 
 use crate::output::{Look, Tone};
+use crate::words::clean;
 
 /// One cell.
 #[derive(Clone, Debug, Default)]
@@ -13,7 +15,7 @@ pub(crate) struct Cell {
 impl Cell {
     /// A cell in a tone.
     pub(crate) fn toned(tone: Tone, text: impl Into<String>) -> Cell {
-        Cell { text: text.into(), tone, right: false }
+        Cell { text: clean(&text.into()), tone, right: false }
     }
 
     /// A number, aligned at its end.
@@ -65,8 +67,10 @@ impl Table {
     /// Adds a row.
     pub(crate) fn row(&mut self, cells: impl IntoIterator<Item = Cell>) {
         let cells: Vec<Cell> = cells.into_iter().collect();
+        let last = cells.iter().rposition(|c| !c.text.is_empty());
         for (i, cell) in cells.iter().enumerate() {
-            let width = cell.text.chars().count();
+            let runs_on = Some(i) == last && !cell.right;
+            let width = if runs_on { 0 } else { cell.text.chars().count() };
             match self.widths.get_mut(i) {
                 Some(known) => *known = (*known).max(width),
                 None => self.widths.push(width),

@@ -10,7 +10,7 @@ use crate::args::ConfigAction;
 use crate::client::{Client, understand};
 use crate::failure::Failure;
 use crate::output::{Look, Output};
-use crate::words::{count, duration};
+use crate::words::{clean, count, duration};
 
 /// Runs `siskin config …`.
 pub(super) async fn run(client: &Client, output: &Output, action: ConfigAction) -> Result<(), Failure> {
@@ -71,7 +71,7 @@ async fn apply(client: &Client, output: &Output, file: Option<&Path>) -> Result<
         return output.text(&format!("{}\n", String::from_utf8_lossy(&answer)));
     }
     let report: ConfigReport = understand(&answer)?;
-    output.complain_raw(&report.rendered);
+    output.complain_raw(&clean(&report.rendered));
     output.text(&render_applied(&report))
 }
 

@@ -4,7 +4,7 @@ mod decision;
 mod export;
 mod import;
 
-use siskin_api::{ExplainedPath, Explanation, KernelState, RouteKind, Selector};
+use siskin_api::{DecisionStep, ExplainedPath, Explanation, KernelState, RouteKind, Selector};
 
 use super::peer_name;
 use super::routes::{as_path, mark, mark_tone, next_hop};
@@ -83,7 +83,12 @@ fn verdict(path: &ExplainedPath) -> (Tone, String) {
         return (Tone::Good, "shares the load".to_owned());
     }
     let mut text = match &path.lost {
-        Some(lost) => format!("loses to {}: {}", lost.to, lost.step.title()),
+        Some(lost) if matches!(lost.step, DecisionStep::External | DecisionStep::LocalOrigin) => {
+            format!("loses to {}: {}", lost.to, lost.step.title())
+        }
+        Some(lost) => {
+            format!("loses to {}: {} {} against {}", lost.to, lost.step.title(), lost.own, lost.winner)
+        }
         None => "not used".to_owned(),
     };
     if let Some(why) = &path.no_multipath {

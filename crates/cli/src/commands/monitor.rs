@@ -6,6 +6,7 @@ use crate::args::EventKind;
 use crate::client::{Client, understand};
 use crate::failure::Failure;
 use crate::output::Output;
+use crate::words::clean;
 
 /// Follows the event stream.
 pub(super) async fn run(client: &Client, output: &Output, kind: Option<EventKind>) -> Result<(), Failure> {
@@ -61,7 +62,7 @@ fn wanted(kind: Option<EventKind>, event: &EventBody) -> bool {
 pub(super) fn render(event: &Event) -> String {
     let seconds = event.at_ms / 1000 % 86_400;
     let (h, m, s, ms) = (seconds / 3600, seconds / 60 % 60, seconds % 60, event.at_ms % 1000);
-    format!("{h:02}:{m:02}:{s:02}.{ms:03}Z  {}", body(&event.body))
+    format!("{h:02}:{m:02}:{s:02}.{ms:03}Z  {}", clean(&body(&event.body)))
 }
 
 fn body(event: &EventBody) -> String {

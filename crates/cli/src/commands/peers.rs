@@ -10,7 +10,7 @@ use crate::client::{Client, escape, understand};
 use crate::failure::Failure;
 use crate::output::{Look, Output, Tone};
 use crate::table::{Cell, Table};
-use crate::words::{count, duration, family, number, or_dash, role};
+use crate::words::{clean, count, duration, family, number, or_dash, role};
 
 /// Shows one peer in full.
 pub(super) async fn one(client: &Client, output: &Output, given: &str) -> Result<(), Failure> {
@@ -134,7 +134,7 @@ fn notes(peer: &PeerSummary, look: Look) -> Vec<String> {
     notes
 }
 
-/// `received Cease/Administrative Shutdown (6/2): "text", 5m ago`.
+/// `it sent Cease/Administrative Shutdown (6/2) "text", 5m ago`.
 fn error_text(error: &LastError, look: Look) -> String {
     let who = match error.direction {
         Direction::Sent => "we sent ",
@@ -145,7 +145,11 @@ fn error_text(error: &LastError, look: Look) -> String {
         (Some(code), subcode) => format!(" ({code}/{})", subcode.unwrap_or(0)),
         _ => String::new(),
     };
-    let text = error.text.as_deref().map(|t| format!(": {t}")).unwrap_or_default();
+    let text = error.text.as_deref().map(|t| match error.direction {
+        Direction::Received => format!(" \"{}\"", clean(t)),
+        Direction::Sent | Direction::Local => format!(", {t}"),
+    });
+    let text = text.unwrap_or_default();
     format!("{who}{}{code}{text}, {} ago", error.name, duration(look.now.saturating_sub(error.at)))
 }
 
@@ -156,7 +160,7 @@ pub(super) fn render_one(peer: &PeerDetail, look: Look) -> String {
     let since = summary.since_s.map(|s| format!(" for {}", duration(s))).unwrap_or_default();
     let mut text = format!("{}  {state}{since}\n", look.paint(Tone::Bold, &summary.name));
     if let Some(description) = &summary.description {
-        text += &format!("{description}\n");
+        text += &format!("{}\n", clean(description));
     }
     text.push('\n');
     text += &facts(peer, look).take(look);
@@ -254,24 +258,36 @@ fn messages(peer: &PeerDetail, look: Look) -> String {
     table.take(look) + "\n"
 }
 
-/// Each capability once, with who has it.
+/// Each capability once, with what each side says of it in brackets.
 fn capabilities(peer: &PeerDetail, look: Look) -> String {
     let capabilities = &peer.capabilities;
-    let mut names: Vec<&String> = Vec::new();
-    for name in capabilities.negotiated.iter().chain(&capabilities.local).chain(&capabilities.remote) {
+    let mut names: Vec<&str> = Vec::new();
+    for text in capabilities.local.iter().chain(&capabilities.remote).chain(&capabilities.negotiated) {
+        let (name, _) = name_and_parameters(text);
         if !names.contains(&name) {
             names.push(name);
         }
     }
     let mut table = Table::new(["CAPABILITY", "OURS", "THEIRS", "USED"]);
-    let mark = |list: &[String], name: &String| Cell::from(if list.contains(name) { "yes" } else { "-" });
     for name in names {
-        table.row([
-            name.as_str().into(),
-            mark(&capabilities.local, name),
-            mark(&capabilities.remote, name),
-            mark(&capabilities.negotiated, name),
-        ]);
+        let lists = [&capabilities.local, &capabilities.remote, &capabilities.negotiated];
+        table.row(std::iter::once(name.into()).chain(sides(name, lists)));
     }
     table.take(look)
+}
+
+fn sides(name: &str, lists: [&Vec<String>; 3]) -> [Cell; 3] {
+    lists.map(|list| {
+        let own = list.iter().map(|text| name_and_parameters(text)).filter(|(n, _)| *n == name);
+        let parameters: Vec<&str> = own.map(|(_, parameters)| parameters.unwrap_or("yes")).collect();
+        if parameters.is_empty() { Cell::toned(Tone::Dim, "-") } else { parameters.join(", ").into() }
+    })
+}
+
+/// `four-octet AS (64500)` is `four-octet AS` with `64500`.
+fn name_and_parameters(text: &str) -> (&str, Option<&str>) {
+    match text.strip_suffix(')').and_then(|t| t.split_once(" (")) {
+        Some((name, parameters)) => (name, Some(parameters)),
+        None => (text, None),
+    }
 }

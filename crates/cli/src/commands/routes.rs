@@ -10,7 +10,7 @@ use crate::client::{Client, query, understand};
 use crate::failure::Failure;
 use crate::output::{Look, Output, Tone};
 use crate::table::{Cell, Table};
-use crate::words::{count, duration, giver, number, or_dash};
+use crate::words::{duration, giver, number, or_dash};
 
 /// A page whose items are not looked into, so that programs get all the daemon knows.
 #[derive(Debug, Deserialize, Serialize)]
@@ -86,9 +86,10 @@ async fn show_table(
 
 /// What the marks mean, and how much there was.
 fn legend(found: u64) -> String {
+    let prefixes = if found == 1 { "prefix" } else { "prefixes" };
     format!(
-        "{}.  * best  = shares the load  ! next hop unreachable  x rejected  s stale\n",
-        count(found, "prefix").replace("prefixs", "prefixes")
+        "{} {prefixes}.  * best  = shares the load  ! next hop unreachable  x rejected  s stale\n",
+        number(found)
     )
 }
 
@@ -102,7 +103,8 @@ pub(super) async fn each_page<T: serde::de::DeserializeOwned>(
     let mut found = 0;
     let mut cursor = None;
     loop {
-        let wanted = limit.map_or(u64::from(DEFAULT_LIMIT), |l| (l - found).min(u64::from(DEFAULT_LIMIT)));
+        let wanted =
+            limit.map_or(u64::from(DEFAULT_LIMIT), |l| l.saturating_sub(found).min(u64::from(DEFAULT_LIMIT)));
         let page: Page<T> = understand(&client.get(&path(cursor, wanted)).await?)?;
         found += page.routes.len() as u64;
         show(page.routes)?;
@@ -124,7 +126,8 @@ pub(super) async fn stream_json(
     let mut cursor = None;
     let mut text = String::from("{\"routes\":[");
     loop {
-        let wanted = limit.map_or(u64::from(DEFAULT_LIMIT), |l| (l - found).min(u64::from(DEFAULT_LIMIT)));
+        let wanted =
+            limit.map_or(u64::from(DEFAULT_LIMIT), |l| l.saturating_sub(found).min(u64::from(DEFAULT_LIMIT)));
         let page: Page<Value> = understand(&client.get(&path(cursor, wanted)).await?)?;
         for route in &page.routes {
             if found > 0 {
@@ -178,7 +181,7 @@ fn add_route(table: &mut Table, route: &Route, view: View) {
         let peer = giver(path.source, &path.peer);
         let mark = Cell::toned(mark_tone(path), mark(path));
         if let (View::Filtered, Some(rejected)) = (view, &path.rejected) {
-            let as_path = attributes.as_path.as_str().into();
+            let as_path = as_path(attributes).into();
             table.row([
                 mark,
                 prefix.into(),

@@ -136,3 +136,48 @@ fn numbers_and_times_read_well() {
     let times = [0, 59, 60, 61, 3600, 3661, 86_403, 93_784].map(duration);
     assert_eq!(times, ["0s", "59s", "1m", "1m 1s", "1h", "1h 1m", "1d", "1d 2h"]);
 }
+
+#[test]
+fn a_peers_text_cannot_reach_the_terminal() {
+    let mut peer: siskin_api::PeerDetail = fixture!("peer");
+    peer.summary.last_error.as_mut().unwrap().text = Some("\x1b[2Jgone\u{9b}31m".into());
+    peer.summary.description = Some("\x1b]0;title\x07".into());
+    let text = peers::render_one(&peer, PLAIN);
+    assert!(!text.contains(|c: char| c.is_control() && c != '\n'), "{text:?}");
+    peer.summary.state = PeerState::Idle;
+    let text = peers::render_list(&vec![peer.summary], PLAIN);
+    assert!(!text.contains(|c: char| c.is_control() && c != '\n'), "{text:?}");
+}
+
+/// The reference has a heading for every command, and every example in it parses.
+#[test]
+fn the_reference_has_every_command() {
+    use clap::{CommandFactory, Parser};
+    let reference = include_str!("../../../../docs/cli.md");
+    for command in Arguments::command().get_subcommands() {
+        let heading = format!("## siskin {}", command.get_name());
+        assert!(reference.lines().any(|l| l == heading), "docs/cli.md lacks {heading}");
+        for action in command.get_subcommands() {
+            let form = format!("siskin {} {}", command.get_name(), action.get_name());
+            assert!(reference.contains(&form), "docs/cli.md lacks {form}");
+        }
+    }
+    let mut examples = 0;
+    let mut in_example = false;
+    for line in reference.lines() {
+        if line.starts_with("```") {
+            in_example = line == "```sh";
+        } else if in_example && line.starts_with("siskin ") {
+            let line =
+                line.split(" #").next().unwrap().split(" | ").next().unwrap().split(" > ").next().unwrap();
+            let words = line.split_whitespace().map(std::ffi::OsString::from).collect();
+            let words = crate::alias::expand(words).unwrap();
+            crate::later::refuse(&words).unwrap();
+            if let Err(error) = Arguments::try_parse_from(words) {
+                panic!("docs/cli.md: {line}: {error}");
+            }
+            examples += 1;
+        }
+    }
+    assert!(examples > 20);
+}

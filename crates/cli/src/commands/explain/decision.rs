@@ -1,5 +1,7 @@
 //! The decision section: the steps as rows, the candidates as columns, until every loser is out.
 
+use std::collections::BTreeSet;
+
 use siskin_api::{DecisionStep, ExplainedPath, PeerKind};
 use siskin_net::RouteSource;
 
@@ -21,12 +23,15 @@ pub(super) fn render(paths: &[ExplainedPath], look: Look) -> String {
     let Some(last) = candidates.iter().filter_map(|p| Some(p.lost.as_ref()?.step)).max() else {
         return String::new();
     };
-    let mut table = Table::new(["", "", "", "", "", ""]).indented(2);
+    let mut table = Table::new(["", "", "", "", "", "", ""]).indented(2);
     let heading = candidates.iter().map(|p| Cell::toned(Tone::Bold, p.path.peer.as_str()));
     table.row(std::iter::once(Cell::default()).chain(heading));
     for step in DecisionStep::ALL.into_iter().filter(|s| *s <= last) {
-        let cells = candidates.iter().map(|path| cell(path, step));
-        table.row(std::iter::once(Cell::from(step.title())).chain(cells));
+        let decides = candidates.iter().any(|p| p.lost.as_ref().is_some_and(|l| l.step == step));
+        let tone = if decides { Tone::Plain } else { Tone::Dim };
+        let cells = candidates.iter().map(|path| cell(path, step, tone));
+        let note = note(&candidates, step).map(|n| Cell::toned(Tone::Dim, n));
+        table.row(std::iter::once(Cell::toned(tone, step.title())).chain(cells).chain(note));
     }
     let shared = candidates.iter().filter(|p| p.path.multipath).count();
     let mut text = table.take(look);
@@ -37,13 +42,23 @@ pub(super) fn render(paths: &[ExplainedPath], look: Look) -> String {
 }
 
 /// A candidate's value in a step: empty once it is out, marked where it goes out.
-fn cell(path: &ExplainedPath, step: DecisionStep) -> Cell {
+fn cell(path: &ExplainedPath, step: DecisionStep, tone: Tone) -> Cell {
     match &path.lost {
         Some(lost) if lost.step < step => Cell::default(),
-        Some(lost) if lost.step == step && path.path.multipath => format!("{} (second)", lost.own).into(),
+        Some(lost) if lost.step == step && path.path.multipath => format!("{} (not first)", lost.own).into(),
         Some(lost) if lost.step == step => Cell::toned(Tone::Bad, format!("{} (out)", lost.own)),
-        _ => value(path, step).into(),
+        _ => Cell::toned(tone, value(path, step)),
     }
+}
+
+/// What the values of a step do not say by themselves.
+fn note(candidates: &[&ExplainedPath], step: DecisionStep) -> Option<&'static str> {
+    let neighbor = |p: &ExplainedPath| p.path.attributes.as_path.split(' ').next().map(str::to_owned);
+    let in_play = || candidates.iter().filter(|p| p.lost.as_ref().is_none_or(|l| l.step >= step));
+    let values: BTreeSet<String> = in_play().map(|p| value(p, step)).collect();
+    let neighbors: BTreeSet<_> = in_play().map(|p| neighbor(p)).collect();
+    (step == DecisionStep::Med && values.len() > 1 && neighbors.len() > 1)
+        .then_some("compared only within one neighbouring AS")
 }
 
 /// A path's value in a step, as the decision counts it.
