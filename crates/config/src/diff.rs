@@ -59,7 +59,7 @@ const NAMED: [&str; 7] =
     ["host-routes", "peer", "dynamic-peer", "policy", "prefix-set", "community-set", "redistribute"];
 
 impl Config {
-    /// What going from this configuration to `new` changes, in the order of sections and names.
+    /// What going from this configuration to `new` changes, in the order of the parts' names.
     #[must_use]
     pub fn diff(&self, new: &Config) -> Vec<Change> {
         let (old_table, new_table) = (table(self), table(new));
@@ -78,6 +78,7 @@ impl Config {
             }
         }
         self.tell_sessions(new, &mut changes);
+        changes.sort_by(|one, other| one.what.cmp(&other.what));
         changes
     }
 

@@ -66,11 +66,11 @@ fn changes_are_told_key_by_key() {
             "~ originate.192.0.2.0/24: communities: unset → [\"64500:1\"]",
             "+ originate.198.51.100.0/24",
             "~ peer.a: hold-time: \"90s\" → \"30s\" (the session restarts)",
+            "~ peer.b: password changed (the session restarts)",
             "~ peer.c: local-pref: unset → 200",
             "- peer.gone (the session restarts)",
             "+ peer.new",
             "~ policy.in: rules: -\"accept if prefix.len <= 24\" +\"accept if prefix.len <= 25\"",
-            "~ peer.b: password changed (the session restarts)",
         ]
     );
     assert!(before.diff(&before).is_empty());
