@@ -8,7 +8,7 @@ use siskin_net::{Family, FamilySet, Prefix};
 
 use super::MessageType;
 use super::header::{HEADER_LEN, put_message, set_length};
-use super::nlri::{encode_nlri, encoded_len};
+use super::nlri::{Staged, encoded_len};
 use crate::attr::compact::{self, RawAttribute, next_attribute, put_attribute};
 use crate::attr::{AsPath, Category, PathAttributes, Scope, find, put_next_hop};
 
@@ -179,10 +179,12 @@ fn pack(
     while rest.peek().is_some() {
         message(out, &mut |out| {
             let mut left = room;
+            let mut staged = Staged::default();
             while let Some(prefix) = rest.next_if(|prefix| encoded_len(*prefix, path_id) <= left) {
                 left = left.saturating_sub(encoded_len(prefix, path_id));
-                encode_nlri(prefix, path_id, out);
+                staged.push(prefix, path_id, out);
             }
+            staged.flush(out);
         });
         messages = messages.saturating_add(1);
     }
