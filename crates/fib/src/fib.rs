@@ -206,8 +206,8 @@ impl Fib {
     }
 
     /// Takes over a wish; the newest one of a prefix counts. Nothing is written before [`Fib::write`].
-    pub fn want(&mut self, change: &FibChange) {
-        self.book.want(change.prefix, change.target.as_ref());
+    pub fn want(&mut self, change: FibChange) {
+        self.book.want(change.prefix, change.target);
     }
 
     /// How many prefixes wait to be written.

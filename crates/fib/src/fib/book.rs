@@ -103,8 +103,8 @@ impl Book {
     }
 
     /// Takes over what the RIB wants.
-    pub(super) fn want(&mut self, prefix: Prefix, target: Option<&Arc<NextHopGroup>>) {
-        let wanted = target.map_or(NONE, |group| self.objects.intern(group, prefix.family()));
+    pub(super) fn want(&mut self, prefix: Prefix, target: Option<Arc<NextHopGroup>>) {
+        let wanted = target.map_or(NONE, |group| self.objects.intern(&group, prefix.family()));
         if self.cell(prefix).is(state::FAILED) {
             self.failures.forget(prefix);
         }
@@ -218,16 +218,24 @@ impl Book {
     /// What the kernel has for this prefix may differ from what we wrote: it is written again.
     pub(super) fn doubt(&mut self, prefix: Prefix) {
         self.update(prefix, |cell| {
-            if cell.wanted != NONE || cell.installed != NONE {
+            // Where nothing of ours is, there is nothing to replace, and creating is safer.
+            if cell.installed != NONE {
                 cell.set(state::REWRITE);
-                if !cell.is(state::ADOPTED | state::FAILED) {
-                    cell.set(state::PENDING);
-                }
+            }
+            let known = cell.wanted != NONE || cell.installed != NONE;
+            if known && !cell.is(state::ADOPTED | state::FAILED) {
+                cell.set(state::PENDING);
             }
         });
     }
 
-    /// Others deleted or replaced it, or a part of it.
+    /// A foreign route took its place.
+    pub(super) fn replaced(&mut self, prefix: Prefix) {
+        self.vanished(prefix);
+        self.update(prefix, |cell| cell.clear(state::REWRITE));
+    }
+
+    /// Others deleted it, or a part of it.
     pub(super) fn disturbed(&mut self, prefix: Prefix) {
         self.doubt(prefix);
         self.vanished(prefix);
@@ -311,6 +319,19 @@ impl Book {
                 cell.clear(state::FAILED);
                 cell.set(state::PENDING);
             }
+        });
+    }
+
+    /// Somebody else installed a route with our protocol number where none of ours was.
+    pub(super) fn stray(&mut self, prefix: Prefix) {
+        let unnamed = self.objects.intern(&Arc::new(NextHopGroup::UNREACHABLE), prefix.family());
+        let swept = self.swept;
+        self.failures.forget(prefix);
+        self.update(prefix, |cell| {
+            cell.installed = unnamed;
+            cell.clear(state::FAILED);
+            cell.set(state::REWRITE);
+            cell.set(if cell.wanted != NONE || swept { state::PENDING } else { state::ADOPTED });
         });
     }
 

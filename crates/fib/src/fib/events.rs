@@ -26,8 +26,8 @@ impl Fib {
                 }
             }
             KernelEvent::Route { port, .. } if *port == self.channel.port() => {}
-            KernelEvent::Route { route, deleted, .. } if route.table == self.book.config.table => {
-                self.on_route(route, *deleted);
+            KernelEvent::Route { route, deleted, replaced, .. } if route.table == self.book.config.table => {
+                self.on_route(route, *deleted, *replaced);
             }
             KernelEvent::Route { .. } => {}
             KernelEvent::Neighbor { neighbor, deleted } => self.neighbors.on_event(neighbor, *deleted),
@@ -38,6 +38,7 @@ impl Fib {
             KernelEvent::Overrun => {
                 self.resync_at = Some(Instant::now());
                 self.neighbors.doubt();
+                self.book.objects.forget_links();
                 self.hurry();
             }
         }
@@ -45,7 +46,11 @@ impl Fib {
 
     fn on_link(&mut self, link: &Link, deleted: bool) {
         let usable = !deleted && link.usable();
-        self.neighbors.on_link(link.index, usable, deleted);
+        self.neighbors.on_link(link.index, link.up, deleted);
+        if !usable && !self.book.foreign.is_empty() {
+            // What was in our way may have gone with the link: the kernel does not say so of IPv4 routes.
+            self.book.failures.hurry(Instant::now());
+        }
         if !self.book.objects.link(link.index, usable, deleted) {
             return;
         }
@@ -75,7 +80,7 @@ impl Fib {
         }
     }
 
-    fn on_route(&mut self, route: &KernelRoute, deleted: bool) {
+    fn on_route(&mut self, route: &KernelRoute, deleted: bool, replaced: bool) {
         let prefix = route.prefix;
         if route.metric != self.book.metric(prefix.family()) {
             return;
@@ -85,16 +90,17 @@ impl Fib {
             (true, true) if cell.wanted == NONE => self.book.vanished(prefix),
             // Of an IPv6 multipath perhaps only one hop went: the write is to replace.
             (true, true) => self.book.disturbed(prefix),
-            (true, false) if cell.wanted == NONE && cell.installed == NONE => {
-                // With our protocol number, but not from us: a dump shows what it is.
-                self.resync_at.get_or_insert_with(Instant::now);
+            (true, false) => {
+                if replaced {
+                    self.book.foreign.remove(&prefix);
+                }
+                if cell.installed == NONE { self.book.stray(prefix) } else { self.book.doubt(prefix) }
             }
-            (true, false) => self.book.doubt(prefix),
             (false, false) => {
                 self.book.foreign.insert(prefix, route.protocol);
-                // `replace` does not look at the protocol, so ours is gone; after `append` it still is there.
-                if cell.installed != NONE {
-                    self.book.disturbed(prefix);
+                // `replace` does not look at the protocol: ours is gone. Otherwise both are there.
+                if replaced && cell.installed != NONE {
+                    self.book.replaced(prefix);
                 }
             }
             (false, true) => {

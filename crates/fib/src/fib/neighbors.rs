@@ -1,5 +1,6 @@
 //! Permanent neighbour entries of ours: ARP and ND answers for machines that we know better than the kernel.
 
+use std::io;
 use std::net::IpAddr;
 
 use foldhash::HashMap;
@@ -11,6 +12,9 @@ use crate::channel::Channel;
 use crate::error::{FibError, KernelError};
 use crate::wire::neighbor::{self, KernelNeighbor};
 use crate::wire::{AF_UNSPEC, batch::Batch};
+
+/// How many requests go together.
+const BATCHED: usize = 512;
 
 /// A neighbour entry of ours.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -30,10 +34,10 @@ struct Entry {
     lost: bool,
 }
 
-/// What entries of ours the kernel should have.
+/// What entries of ours the kernel should have, by interface.
 #[derive(Debug, Default)]
 pub(super) struct Neighbors {
-    entries: HashMap<(IfIndex, IpAddr), Entry>,
+    entries: HashMap<IfIndex, HashMap<IpAddr, Entry>>,
     /// Some entry is lost and may be written.
     due: bool,
 }
@@ -57,63 +61,96 @@ impl Neighbors {
                 }) = KernelNeighbor::decode(message)
                     && protocol == PROTOCOL
                 {
-                    n.entries.insert((interface, address), Entry { mac, lost: false });
+                    n.insert(interface, address, mac);
                 }
             },
         )
     }
 
+    fn insert(&mut self, interface: IfIndex, address: IpAddr, mac: [u8; 6]) {
+        self.entries.entry(interface).or_default().insert(address, Entry { mac, lost: false });
+    }
+
     pub(super) fn on_event(&mut self, neighbor: &KernelNeighbor, deleted: bool) {
-        let Some(address) = neighbor.address else { return };
-        if let Some(entry) = self.entries.get_mut(&(neighbor.interface, address)) {
+        let entries = self.entries.get_mut(&neighbor.interface);
+        if let (Some(entries), Some(address)) = (entries, neighbor.address)
+            && let Some(entry) = entries.get_mut(&address)
+        {
             let intact = !deleted && neighbor.permanent && neighbor.mac == Some(entry.mac);
             entry.lost = !intact;
             self.due |= !intact;
         }
     }
 
-    /// The kernel forgets entries when their interface goes down.
-    pub(super) fn on_link(&mut self, interface: IfIndex, usable: bool, deleted: bool) {
+    /// The kernel forgets entries when their interface is switched off.
+    pub(super) fn on_link(&mut self, interface: IfIndex, up: bool, deleted: bool) {
         if deleted {
-            self.entries.retain(|(i, _), _| *i != interface);
+            self.entries.remove(&interface);
             return;
         }
-        for entry in self.entries.iter_mut().filter(|((i, _), _)| *i == interface).map(|(_, entry)| entry) {
-            entry.lost = true;
-            self.due |= usable;
+        for entry in self.entries.get_mut(&interface).into_iter().flat_map(HashMap::values_mut) {
+            entry.lost |= !up;
+            self.due |= up && entry.lost;
         }
     }
 
     /// Events were lost: writes all again.
     pub(super) fn doubt(&mut self) {
-        for entry in self.entries.values_mut() {
+        for entry in self.entries.values_mut().flat_map(HashMap::values_mut) {
             entry.lost = true;
             self.due = true;
         }
     }
 
-    /// Writes lost entries again.
-    pub(super) fn restore(&mut self, channel: &mut Channel) {
-        if !std::mem::take(&mut self.due) {
-            return;
+    /// Writes lost entries again. What is refused waits for the next event of its interface.
+    ///
+    /// # Errors
+    /// When the exchange with the kernel failed.
+    pub(super) fn restore(&mut self, channel: &mut Channel, batch: &mut Batch) -> io::Result<()> {
+        if !self.due {
+            return Ok(());
         }
-        for ((interface, address), entry) in self.entries.iter_mut().filter(|(_, entry)| entry.lost) {
-            let put =
-                channel.request(|batch| neighbor::put(batch, *interface, *address, entry.mac, PROTOCOL));
-            match put {
-                Ok(()) => entry.lost = false,
-                // The next event of the interface brings another try.
-                Err(error) => tracing::debug!(%address, interface, %error, "neighbour entry not restored"),
+        let mut lost = Vec::new();
+        for (interface, entries) in &mut self.entries {
+            lost.extend(
+                entries.iter_mut().filter(|(_, e)| e.lost).map(|(address, e)| (*interface, *address, e)),
+            );
+        }
+        for part in lost.chunks_mut(BATCHED) {
+            channel.prepare(batch);
+            for (interface, address, entry) in part.iter() {
+                neighbor::put(batch, *interface, *address, entry.mac, PROTOCOL);
+            }
+            let mut refused = Vec::new();
+            channel.exchange(batch, |number, error| refused.push((number, error)))?;
+            for (number, (interface, address, entry)) in part.iter_mut().enumerate() {
+                let refusal = refused.iter().find(|(n, _)| *n == number);
+                entry.lost = refusal.is_some();
+                if let Some((_, error)) = refusal {
+                    tracing::debug!(%address, interface, %error, "neighbour entry not restored");
+                }
             }
         }
+        self.due = false;
+        Ok(())
     }
 
-    pub(super) fn flush(&mut self, channel: &mut Channel) {
-        for ((interface, address), _) in self.entries.drain() {
-            if let Err(error) = channel.request(|batch| neighbor::remove(batch, interface, address)) {
-                tracing::debug!(%address, interface, %error, "neighbour entry not removed");
+    /// Removes all.
+    ///
+    /// # Errors
+    /// When the exchange with the kernel failed.
+    pub(super) fn flush(&mut self, channel: &mut Channel, batch: &mut Batch) -> io::Result<()> {
+        let entries = std::mem::take(&mut self.entries);
+        let keys: Vec<(IfIndex, IpAddr)> =
+            entries.iter().flat_map(|(i, e)| e.keys().map(|address| (*i, *address))).collect();
+        for part in keys.chunks(BATCHED) {
+            channel.prepare(batch);
+            for (interface, address) in part {
+                neighbor::remove(batch, *interface, *address);
             }
+            channel.exchange(batch, |_, error| tracing::debug!(%error, "neighbour entry not removed"))?;
         }
+        Ok(())
     }
 }
 
@@ -130,7 +167,7 @@ impl Fib {
         mac: [u8; 6],
     ) -> Result<(), KernelError> {
         self.channel.request(|batch| neighbor::put(batch, interface, address, mac, PROTOCOL))?;
-        self.neighbors.entries.insert((interface, address), Entry { mac, lost: false });
+        self.neighbors.insert(interface, address, mac);
         Ok(())
     }
 
@@ -139,7 +176,8 @@ impl Fib {
     /// # Errors
     /// The kernel's refusal.
     pub fn remove_neighbor(&mut self, interface: IfIndex, address: IpAddr) -> Result<(), KernelError> {
-        if self.neighbors.entries.remove(&(interface, address)).is_none() {
+        let entries = self.neighbors.entries.get_mut(&interface);
+        if entries.and_then(|entries| entries.remove(&address)).is_none() {
             return Ok(());
         }
         match self.channel.request(|batch| neighbor::remove(batch, interface, address)) {
@@ -151,14 +189,15 @@ impl Fib {
     /// The entries of ours, those of a previous run included, sorted.
     #[must_use]
     pub fn neighbors_of_ours(&self) -> Vec<OurNeighbor> {
-        let entries = self.neighbors.entries.iter();
-        let mut list: Vec<OurNeighbor> = entries
-            .map(|((interface, address), e)| OurNeighbor {
+        let mut list = Vec::new();
+        for (interface, entries) in &self.neighbors.entries {
+            let ours = |(address, entry): (&IpAddr, &Entry)| OurNeighbor {
                 interface: *interface,
                 address: *address,
-                mac: e.mac,
-            })
-            .collect();
+                mac: entry.mac,
+            };
+            list.extend(entries.iter().map(ours));
+        }
         list.sort_unstable();
         list
     }

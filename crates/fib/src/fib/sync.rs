@@ -75,7 +75,9 @@ impl Fib {
                 break;
             }
         }
-        self.neighbors.flush(&mut self.channel);
+        if let Err(error) = self.neighbors.flush(&mut self.channel, &mut self.batch) {
+            tracing::warn!(%error, "flushing neighbour entries failed");
+        }
         Family::ALL.into_iter().map(|f| self.book.counts()[f].installed).sum()
     }
 

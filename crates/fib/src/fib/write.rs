@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use siskin_net::{Family, Prefix};
 
 use super::book::Step;
-use super::table::GroupId;
+use super::table::{GroupId, state};
 use super::{Fib, WriteProgress};
 use crate::error::KernelError;
 use crate::wire::{flag, route};
@@ -42,7 +42,7 @@ impl Fib {
             self.resync().map_err(io::Error::other)?;
         }
         self.tend_objects(now)?;
-        self.neighbors.restore(&mut self.channel);
+        self.neighbors.restore(&mut self.channel, &mut self.batch)?;
         for prefix in self.book.failures.due(now) {
             self.book.retry(prefix);
         }
@@ -50,7 +50,9 @@ impl Fib {
         let mut left = budget;
         while left > 0 && !self.book.queue.is_empty() {
             for family in Family::ALL {
-                left -= self.write_slice(family, left.min(SLICE), now, progress)?;
+                let shared = Family::ALL.into_iter().all(|f| self.book.queue.len(f) > 0);
+                let share = if shared { left.div_ceil(2) } else { left };
+                left -= self.write_slice(family, share.min(SLICE), now, progress)?;
             }
         }
         self.tidy()
@@ -139,8 +141,8 @@ impl Fib {
         Ok(())
     }
 
-    /// Fills the batch; returns what is in it, and how many steps it covers. The others were settled here: a foreign
-    /// route is in the way, or the group has no usable hop.
+    /// Fills the batch; returns what is in it, and how many steps it covers. The others were settled here: the group has
+    /// no usable hop, or replacing might hit a foreign route. Creating needs no such care: it is exclusive.
     fn encode(
         &mut self,
         family: Family,
@@ -164,13 +166,11 @@ impl Fib {
                     continue;
                 }
             };
-            if let Some(protocol) = self.book.foreign.get(prefix) {
-                let error = in_the_way(*protocol, frame.metric);
+            if matches!(step, Step::Replace(_)) && self.book.foreign.contains_key(prefix) {
+                let error = self.in_the_way(*prefix, now);
                 self.book.refused(*prefix, error, now);
                 progress.refused += 1;
-                continue;
-            }
-            if let Ok(way) = self.book.objects.way(group) {
+            } else if let Ok(way) = self.book.objects.way(group) {
                 route::put(&mut self.batch, flags, *prefix, &frame, way);
                 sent.push((*prefix, *step));
             } else {
@@ -201,6 +201,10 @@ impl Fib {
         for (number, (prefix, step)) in sent.iter().enumerate() {
             match refusals.next_if(|(refused, _)| *refused == number) {
                 None => {
+                    if matches!(step, Step::Create(_)) {
+                        // Whatever was in the way is gone, though nobody said so.
+                        self.book.foreign.remove(prefix);
+                    }
                     self.book.done(*prefix);
                     progress.written += 1;
                 }
@@ -211,7 +215,8 @@ impl Fib {
                 }
                 Some(_) if objects_gone => self.book.queue.push(*prefix),
                 Some((_, error)) => {
-                    let error = self.explain(*prefix, *step, error, now);
+                    let exclusive = error.errno == libc::EEXIST && matches!(step, Step::Create(_));
+                    let error = if exclusive { self.in_the_way(*prefix, now) } else { error };
                     self.book.refused(*prefix, error, now);
                     progress.refused += 1;
                 }
@@ -239,16 +244,22 @@ impl Fib {
         }
     }
 
-    /// The kernel's bare "File exists" says less than we know.
-    fn explain(&mut self, prefix: Prefix, step: Step, error: KernelError, now: Instant) -> KernelError {
-        if error.errno != libc::EEXIST || !matches!(step, Step::Create(_)) {
-            return error;
-        }
-        if !self.book.foreign.contains_key(&prefix) && self.resync_at.is_none() {
-            self.resync_at = Some(now + CONFLICT_DUMP);
-        }
+    /// What there is to say about a route of somebody else where ours should be: more than the kernel's "File exists".
+    /// If we do not know it, or cannot be sure that it still is there, a dump will tell.
+    fn in_the_way(&mut self, prefix: Prefix, now: Instant) -> KernelError {
         let metric = self.book.metric(prefix.family());
-        KernelError::new(error.errno, format!("another route with the same metric {metric} exists"))
+        let known = self.book.foreign.get(&prefix);
+        let text = match known {
+            Some(protocol) => {
+                let name = protocol_name(*protocol);
+                format!("a route of protocol {name} with the same metric {metric} exists")
+            }
+            None => format!("another route with the same metric {metric} exists"),
+        };
+        if known.is_none() || self.book.cell(prefix).is(state::REWRITE) {
+            self.resync_at.get_or_insert(now + CONFLICT_DUMP);
+        }
+        KernelError::new(libc::EEXIST, text)
     }
 
     /// When the queue is empty: removes what a previous configuration left, and objects without use.
@@ -285,12 +296,6 @@ impl Fib {
         let next = [self.heal_at, self.resync_at, self.book.failures.next_due()].into_iter().flatten().min();
         next.map(|at| at.saturating_duration_since(Instant::now()))
     }
-}
-
-/// A foreign route with our metric is there.
-fn in_the_way(protocol: u8, metric: u32) -> KernelError {
-    let name = protocol_name(protocol);
-    KernelError::new(libc::EEXIST, format!("a route of protocol {name} with the same metric {metric} exists"))
 }
 
 /// The names iproute2 gives route protocols (`/etc/iproute2/rt_protos`).

@@ -42,6 +42,11 @@ pub(crate) fn ip(arguments: &str) -> String {
     String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
+/// Runs `ip`, whatever comes of it.
+pub(crate) fn run(arguments: &str) {
+    Command::new("ip").args(arguments.split_whitespace()).output().expect("the program ip");
+}
+
 /// The kernel's routes of a prefix, one a line, without what this `ip` adds for display.
 pub(crate) fn shown(prefix: &str) -> String {
     let family = if prefix.contains(':') { "-6" } else { "-4" };
@@ -91,7 +96,7 @@ impl World {
     }
 
     pub(crate) fn want(&mut self, text: &str, target: Option<&Arc<NextHopGroup>>) {
-        self.fib.want(&FibChange { prefix: prefix(text), target: target.cloned() });
+        self.fib.want(FibChange { prefix: prefix(text), target: target.cloned() });
     }
 
     /// Writes until nothing waits.
