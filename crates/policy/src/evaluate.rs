@@ -110,6 +110,14 @@ impl State<'_> {
         self.changed.as_ref().unwrap_or(self.given)
     }
 
+    /// The attributes if they are not as given. The common case, no change, moves nothing.
+    fn difference(&mut self) -> Option<PathAttributes> {
+        match &self.changed {
+            Some(changed) if changed != self.given => self.changed.take(),
+            _ => None,
+        }
+    }
+
     fn change(&mut self) -> &mut PathAttributes {
         self.changed.get_or_insert_with(|| self.given.clone())
     }
@@ -131,12 +139,12 @@ impl<'a, F: Facts + ?Sized, O: Observer> Run<'a, F, O> {
         Run { route, facts, observer, state, missing: Needs::NONE }
     }
 
-    pub(crate) fn finish(mut self, policy: &Compiled) -> Verdict {
+    pub(crate) fn finish(&mut self, policy: &Compiled) -> Verdict {
         match self.policy(policy, 0) {
             Some((Outcome::Accept, rule)) => Verdict {
                 outcome: Outcome::Accept,
                 rule,
-                attributes: self.state.changed.filter(|changed| changed != self.state.given),
+                attributes: self.state.difference(),
                 next_hop: self.state.next_hop,
             },
             rejected => Verdict {

@@ -266,7 +266,7 @@ fn asn_range(input: &str) -> Parse<'_, Range> {
     if let Ok(asn) = text.parse::<siskin_net::Asn>() {
         return Ok((rest, Range::exact(asn.0)));
     }
-    if !text.contains('-') {
+    if !text.contains('-') || !text.bytes().all(|b| b.is_ascii_digit() || b == b'-') {
         return lex::expected(here, WHAT);
     }
     match Range::parse(text, u32::MAX, false) {

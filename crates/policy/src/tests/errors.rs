@@ -22,8 +22,8 @@ fn syntax(rules: &[&str]) -> String {
 #[test]
 fn errors_in_actions() {
     insta::assert_snapshot!(syntax(&[
-        "",
         "acept",
+        "",
         "drop if rpki invalid",
         "accept prefix in own",
         "accept if",
@@ -46,7 +46,63 @@ fn errors_in_actions() {
         "prepend 64500 x26",
         "prepend AS-FOO x2",
         "call",
-    ]), @r#""#);
+    ]), @r#"
+    acept
+    ^^^^^ expected `accept`, `reject`, `set`, `add`, `remove`, `prepend` or `call`, found `acept`
+      help: did you mean `accept`?
+
+    ^ expected `accept`, `reject`, `set`, `add`, `remove`, `prepend` or `call`, found the end of the rule
+    drop if rpki invalid
+    ^^^^ expected `accept`, `reject`, `set`, `add`, `remove`, `prepend` or `call`, found `drop`
+    accept prefix in own
+           ^^^^^^ expected `if` or the end of the rule, found `prefix`
+    accept if
+             ^ expected a condition like `prefix in [192.0.2.0/24]`, found the end of the rule
+    reject "no
+           ^ this quote is never closed
+    set localpref 100
+        ^^^^^^^^^ expected `local-pref`, `med`, `weight`, `next-hop` or `origin`, found `localpref`
+      help: did you mean `local-pref`?
+    set local-pref
+                  ^ expected a number, found the end of the rule
+    set local-pref 4294967296
+                   ^^^^^^^^^^ 4294967296 is out of range: 0 to 4294967295
+    set local-pref high
+                   ^^^^ expected a number, found `high`
+    set next-hop sefl
+                 ^^^^ expected an address, `self`, `unchanged` or `peer`, found `sefl`
+      help: did you mean `self`?
+    set origin ipg
+               ^^^ expected `igp`, `egp` or `incomplete`, found `ipg`
+      help: did you mean `igp`?
+    add communty 1:2
+        ^^^^^^^^ expected `community`, found `communty`
+      help: did you mean `community`?
+    add community 1:2:3:4
+                  ^^^^^^^ expected a community of two or three numbers, found `1:2:3:4`
+    add community 65536:1
+                  ^^^^^ 65536 is too large: at most 65535
+    add community 64500:*
+                  ^^^^^^^ `64500:*` is a pattern; one community is expected here
+    add community no-exprt
+                  ^^^^^^^^ expected a community like 64500:100, found `no-exprt`
+      help: did you mean `no-export`?
+    add community 1:2 3:4
+                      ^^^ expected `,`, `if` or the end of the rule, found `3:4`
+    add community rt:70000:65536
+                           ^^^^^ 65536 is too large: at most 65535
+    remove community
+                    ^ expected a community like 64500:100, a pattern or the name of a community set, found the end of the rule
+    prepend 64500 3
+                  ^ expected how often, like `x3`, found `3`
+      help: did you mean `x3`?
+    prepend 64500 x26
+                  ^^^ `x26` is out of range: x1 to x25
+    prepend AS-FOO x2
+            ^^^^^^ expected an AS number like 64500, found `AS-FOO`
+    call
+        ^ expected the name of a policy, found the end of the rule
+    "#);
 }
 
 #[test]
@@ -85,7 +141,83 @@ fn errors_in_conditions() {
         "accept if med = 1 an weight = 1",
         "accept if med = 1 and",
         "reject if “x”",
-    ]), @r#""#);
+    ]), @r#"
+    accept if prefx in own
+              ^^^^^ expected a condition, found `prefx`
+      help: did you mean `prefix`?
+    accept if prefix own
+                     ^^^ expected `in`, found `own`
+    accept if prefix not in own
+                     ^^^ expected `in`, found `not`
+      help: `not` stands before the whole condition
+    accept if prefix in 10.0.0.0/8
+                        ^^^^^^^^^^ expected the name of a prefix set or `[`, found `10.0.0.0/8`
+      help: did you mean `[10.0.0.0/8]`?
+    accept if prefix in [10.0.0.1/8]
+                         ^^^^^^^^^^ `10.0.0.1/8` has bits set beyond its length
+      help: did you mean `10.0.0.0/8`?
+    accept if prefix in [10.0.0.0/33]
+                                  ^^ the prefix length must be at most 32
+    accept if prefix in [10.0.0.0]
+                         ^^^^^^^^ expected a prefix like 192.0.2.0/24 or 2001:db8::/32, found `10.0.0.0`
+      help: a single address is `10.0.0.0/32`
+    accept if prefix in [10.0.0.0/8{28,24}]
+                                    ^^^^^ the lengths must rise and lie between 8 and 32
+    accept if prefix in [10.0.0.0/8, ]x
+                                      ^ expected `and`, `or` or the end of the rule, found `x`
+    accept if prefix in [10.0.0.0/8 10.1.0.0/16]
+                                    ^^^^^^^^^^^ expected `,` or `]`, found `10.1.0.0/16`
+    accept if prefix in []
+                         ^ expected a prefix like 192.0.2.0/24, found `]`
+    accept if prefix.len == 24
+                         ^^ expected `=`, `!=`, `<`, `<=`, `>` or `>=`, found `==`
+      help: equality is a single `=`
+    accept if prefix.len 24
+                         ^^ expected `=`, `!=`, `<`, `<=`, `>` or `>=`, found `24`
+    accept if prefix.len >= x
+                            ^ expected a number, found `x`
+    accept if family = ip4
+                       ^^^ expected `ipv4` or `ipv6`, found `ip4`
+      help: did you mean `ipv4`?
+    accept if rpki unknown
+                   ^^^^^^^ expected `valid`, `invalid` or `not-found`, found `unknown`
+    accept if irr ok
+                  ^^ expected `match`, found `ok`
+    accept if as-path ~ 65000
+                        ^^^^^ expected a regular expression in quotes, found `65000`
+    accept if as-path matches "x"
+                      ^^^^^^^ expected `~` or `has`, found `matches`
+    accept if as-path ~ "_(65001_"
+                          ^ this `(` is never closed
+    accept if as-path ~ "\\(_AS65001_"
+                             ^ `A` never stands in an AS path: expected digits, `_` or one of . ^ $ * + ? | ( ) [ ]
+    accept if as-path ~ "*1"
+                         ^ `*` has nothing before it to repeat
+    accept if as-path has [65010-65001]
+                           ^^^^^^^^^^^ the range `65010-65001` is empty
+      help: write `65001-65010`
+    accept if as-path has [AS-X]
+                           ^^^^ expected an AS number like 64500 or a range like 64512-65534, found `AS-X`
+    accept if neighbor-as > 1
+                          ^ expected `=`, `!=` or `in`, found `>`
+    accept if peer =
+                    ^ expected the name of a peer, found the end of the rule
+    accept if peer-role = upstream
+                          ^^^^^^^^ expected `provider`, `customer`, `peer`, `route-server` or `route-server-client`, found `upstream`
+    accept if source = static-route
+                       ^^^^^^^^^^^^ expected `bgp`, `originate`, `connected`, `static`, `kernel` or `host-route`, found `static-route`
+    accept if (med = 1
+                      ^ expected `and`, `or` or `)`, found the end of the rule
+    accept if med = 1)
+                     ^ expected `and`, `or` or the end of the rule, found `)`
+    accept if med = 1 an weight = 1
+                      ^^ expected `and`, `or` or the end of the rule, found `an`
+    accept if med = 1 and
+                         ^ expected a condition like `prefix in [192.0.2.0/24]`, found the end of the rule
+    reject if “x”
+              ^^^ expected a condition, found `“x”`
+      help: conditions begin with prefix, family, rpki, aspa, irr, as-path, origin-as, neighbor-as, community, peer, peer-role, source, next-hop, local-pref, med, weight or origin
+    "#);
 }
 
 #[test]
@@ -133,7 +265,35 @@ fn all_errors_of_all_rules_are_collected() {
         source("self", &["accept if med = 1", "call self"]),
         source("accept-all", &["accept"]),
         source("self", &["reject"]),
-    ]), @r#""#);
+    ]), @r#"
+    first 0: accept if prefix in ownn and community has drian or community has internl
+                        ^^^^ no prefix set is named `ownn`
+      help: did you mean `own`?
+    first 0: accept if prefix in ownn and community has drian or community has internl
+                                               ^^^^^ no community set is named `drian`
+      help: did you mean `drain`?
+    first 0: accept if prefix in ownn and community has drian or community has internl
+                                                                      ^^^^^^^ no community set is named `internl`
+      help: did you mean `internal`?
+    first 1: acept
+    ^^^^^ expected `accept`, `reject`, `set`, `add`, `remove`, `prepend` or `call`, found `acept`
+      help: did you mean `accept`?
+    first 2: call secnod
+         ^^^^^^ no policy is named `secnod`
+      help: did you mean `second`?
+    first 4: accept if next-hop in nowhere
+                          ^^^^^^^ no prefix set is named `nowhere`
+    second 0: remove community  'no-such'
+                      ^^^^^^^^^ no community set is named `no-such`
+    fourth 0: call third
+         ^^^^^ policies call each other in a circle: third → fourth → third
+    self 0: reject
+    ^ there are two policies named `self`
+    self 1: call self
+         ^^^^ policies call each other in a circle: self → self
+    accept-all 0: accept
+    ^ `accept-all` is a built-in policy: give this one another name
+    "#);
 }
 
 #[test]
@@ -183,5 +343,9 @@ fn dead_rules_and_unknown_peers_are_warned_of() {
     ];
     let set = PolicySet::compile(sources, &sets).unwrap();
     let warnings: Vec<String> = set.warnings().iter().map(ToString::to_string).collect();
-    insta::assert_snapshot!(warnings.join("\n"), @r#""#);
+    insta::assert_snapshot!(warnings.join("\n"), @r#"
+    policy a rule 1: no peer is named `leftt` (did you mean `left`?)
+    policy a rule 3: this rule is never reached: rule 2 ends every run
+    policy a rule 4: this rule is never reached: rule 2 ends every run
+    "#);
 }

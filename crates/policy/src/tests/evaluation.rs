@@ -173,7 +173,7 @@ fn actions_change_what_they_name_and_nothing_else() {
         ("set weight 7", &|a| a.weight = 7),
         ("set origin incomplete", &|a| a.origin = Origin::Incomplete),
         ("add community 1:1, 2:2:2, rt:3:3, blackhole", &|a| {
-            ["1:1", "2:2:2", "rt:3:3", "blackhole"].map(|c| value(c).add_to(a));
+            ["1:1", "2:2:2", "rt:3:3", "blackhole"].iter().for_each(|c| value(c).add_to(a));
         }),
         ("remove community 64500:100", &|a| a.communities.retain(|c| c.0 != 64500 << 16 | 100)),
         ("remove community internal, no-export", &|a| {
@@ -321,7 +321,19 @@ fn a_trace_tells_what_each_rule_did() {
             format!("{}{}{}: {}", "  ".repeat(s.depth), if s.matched { "*" } else { "-" }, s.text, s.effect)
         })
         .collect();
-    insta::assert_snapshot!(told.join("\n"), @r#""#);
+    insta::assert_snapshot!(told.join("\n"), @r#"
+    -reject if rpki invalid: unknown: data is missing
+    -reject if family = ipv6: not matched
+    *call tag: called
+      *set local-pref 200: local-pref unset → 200
+      *add community 1:1: community +1:1
+      *remove community no-export: community -no-export
+      *prepend 7 x1: as-path 65001 65002 65003 → 7 65001 65002 65003
+      *set med 3: med unset → 3
+    *set weight 0: nothing to change
+    *set next-hop self: next-hop self
+    *reject "not today" if med = 3: rejected: not today
+    "#);
     assert_eq!(steps[0].missing, Needs::RPKI);
     assert_eq!(steps.last().unwrap().rule, evaluate(&policy, view(&attributes), &NoFacts).rule);
     let fallen = trace(&compile_one(&["accept if prefix.len = 1"]), view(&attributes), &NoFacts);
