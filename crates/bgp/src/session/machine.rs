@@ -43,7 +43,7 @@ pub(super) enum Phase {
     Established(Up),
 }
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Opening {
     dialing: bool,
     outgoing: Option<Half>,
@@ -150,6 +150,8 @@ impl Session {
         match (&self.phase, direction) {
             (Phase::Opening(opening), Direction::Outgoing) => opening.dialing,
             (Phase::Opening(opening), Direction::Incoming) => opening.incoming.is_none(),
+            // After a first error only our own attempts wait: a peer that was restarted is not turned away.
+            (Phase::Held, Direction::Incoming) => self.errors <= 1,
             (Phase::Stopped | Phase::Held | Phase::Established(_), _) => false,
         }
     }
@@ -222,7 +224,7 @@ impl Session {
     /// Begins to look for a connection.
     fn open(&mut self, now: Timestamp, out: &mut Vec<Output>) {
         self.timers = Timers::default();
-        self.phase = Phase::Opening(Opening { dialing: false, outgoing: None, incoming: None });
+        self.phase = Phase::Opening(Opening::default());
         self.dial(now, out);
     }
 
@@ -233,6 +235,8 @@ impl Session {
         }
         if opening.dialing {
             out.push(Output::CancelConnect);
+            let reason = DownReason::ConnectFailed("no answer".to_owned());
+            self.last_error = Some(LastError { at: now, reason });
         }
         opening.dialing = true;
         out.push(Output::Connect);
@@ -295,6 +299,11 @@ impl Session {
                 out.push(Output::Close(direction));
             }
             return;
+        }
+        if matches!(self.phase, Phase::Held) {
+            self.timers = Timers::default();
+            self.phase = Phase::Opening(Opening::default());
+            self.retry_later(now);
         }
         let Phase::Opening(opening) = &mut self.phase else { return };
         *opening.half(direction) = Some(Half::OpenSent);
@@ -372,18 +381,17 @@ impl Session {
         let Phase::Opening(opening) = &mut self.phase else { return };
         *opening.half(direction) = None;
         let alone = opening.halves().next().is_none();
+        let settled = opening.halves().any(|half| matches!(half, Half::OpenConfirm(_)));
         let dialing = opening.dialing;
         if !reason.is_collision() {
             self.last_error = Some(LastError { at: now, reason: reason.clone() });
         }
         out.push(Output::Failed(direction, reason));
-        match (alone, harmless) {
-            (true, false) => {
-                self.cancel_dial(out);
-                self.hold(now);
-            }
-            (true, true) if !dialing => self.retry_later(now),
-            _ => {}
+        if alone && !harmless {
+            self.cancel_dial(out);
+            self.hold(now);
+        } else if !dialing && !settled {
+            self.retry_later(now);
         }
     }
 

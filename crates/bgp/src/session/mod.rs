@@ -5,8 +5,8 @@
 //! with [`Input::Timer`] when [`Session::deadline`] has come. A connection is named by its [`Direction`]: there is never
 //! more than one of each, which [`Session::accepts`] sees to.
 //!
-//! After an error the session stays Idle for a while that doubles, so that a broken peer is not hammered; it accepts no
-//! connection in that time. What is sent in Established is the driver's own business, but for KEEPALIVE and NOTIFICATION.
+//! After an error the session stays Idle for a while that doubles, so that a broken peer is not hammered; from the second
+//! error in a row on it accepts no connection in that time. What is sent in Established is the driver's own business, but for KEEPALIVE and NOTIFICATION.
 //!
 //! Leaves out: DelayOpen, and what a restart means for routes (RFC 4724), of which only the capability is exchanged.
 

@@ -61,7 +61,8 @@ impl EncodeContext {
 }
 
 /// Appends UPDATEs that announce `prefixes` of `family` with `attributes`, next hop included; returns how many messages.
-/// Prefixes of another family are left out. To an internal peer a missing LOCAL_PREF is sent as 100.
+/// Prefixes of another family are left out. To an internal peer a missing LOCAL_PREF is sent as 100; all else is sent as
+/// it stands: prepending, next hops and what else belongs to export is done before.
 ///
 /// # Errors
 /// Attributes that no message can carry to this peer; nothing is appended then.

@@ -89,7 +89,7 @@ const TABLE: [(At, [State; 13]); 7] = {
     [
         //                 start stop conn inc  fail clsd frmg open keep updt notf rfsh dead
         (At::Stopped,     [C,    I,   I,   I,   I,   I,   I,   I,   I,   I,   I,   I,   I]),
-        (At::Held,        [C,    I,   I,   I,   I,   I,   I,   I,   I,   I,   I,   I,   C]),
+        (At::Held,        [C,    I,   I,   S,   I,   I,   I,   I,   I,   I,   I,   I,   C]),
         (At::Connect,     [C,    I,   S,   S,   A,   C,   C,   C,   C,   C,   C,   C,   C]),
         (At::Active,      [A,    I,   A,   S,   A,   A,   A,   A,   A,   A,   A,   A,   C]),
         (At::OpenSent,    [S,    I,   S,   S,   S,   A,   I,   O,   I,   I,   I,   I,   I]),
@@ -139,10 +139,29 @@ fn every_ended_connection_is_closed_and_every_error_said() {
                 assert!(out.contains(&Output::Close(Outgoing)));
                 let told = out.iter().filter(|o| matches!(o, Output::Down(_) | Output::Failed(..))).count();
                 assert_eq!(told, 1);
-                assert!(!alone.session.accepts(Incoming), "Idle takes no connection");
             }
         }
     }
+}
+
+#[test]
+fn idle_takes_a_connection_after_a_first_error_and_none_after_a_second() {
+    let mut alone = at(At::Held);
+    assert!(alone.session.accepts(Incoming));
+    alone.give(Input::Connected(Incoming));
+    alone.hear(Incoming, &notification(ErrorCode::BAD_PEER_AS));
+    assert_eq!(alone.session.state(), State::Idle);
+    assert!(!alone.session.accepts(Incoming));
+    assert_eq!(alone.give(Input::Connected(Incoming)), [Output::Close(Incoming)]);
+}
+
+#[test]
+fn a_silent_connection_does_not_keep_us_from_trying() {
+    let mut alone = at(At::OpenSent);
+    alone.give(Input::Connected(Incoming));
+    alone.give(Input::Closed(Outgoing, "reset by peer"));
+    assert!(alone.wait_for(seconds(7)).contains(&Output::Connect));
+    assert_eq!(alone.session.state(), State::OpenSent);
 }
 
 #[test]
