@@ -163,17 +163,21 @@ fn after(action: &str) -> (Option<PathAttributes>, NextHopAction) {
     (verdict.attributes, verdict.next_hop)
 }
 
+/// What an action is to do, written by hand.
+type Change = &'static dyn Fn(&mut PathAttributes);
+
 #[test]
 fn actions_change_what_they_name_and_nothing_else() {
-    let value = |text: &str| text.parse::<CommunityValue>().unwrap();
-    let changes: &[(&str, &dyn Fn(&mut PathAttributes))] = &[
+    let changes: &[(&str, Change)] = &[
         ("set local-pref 200", &|a| a.local_pref = Some(200)),
         ("set local-pref 100", &|a| a.local_pref = Some(100)),
         ("set med 0", &|a| a.med = Some(0)),
         ("set weight 7", &|a| a.weight = 7),
         ("set origin incomplete", &|a| a.origin = Origin::Incomplete),
         ("add community 1:1, 2:2:2, rt:3:3, blackhole", &|a| {
-            ["1:1", "2:2:2", "rt:3:3", "blackhole"].iter().for_each(|c| value(c).add_to(a));
+            ["1:1", "2:2:2", "rt:3:3", "blackhole"]
+                .iter()
+                .for_each(|c| c.parse::<CommunityValue>().unwrap().add_to(a));
         }),
         ("remove community 64500:100", &|a| a.communities.retain(|c| c.0 != 64500 << 16 | 100)),
         ("remove community internal, no-export", &|a| {

@@ -147,6 +147,13 @@ fn regular_expressions_as_operators_write_them() {
     }
 }
 
+#[test]
+fn an_empty_set_has_nothing() {
+    let set: PrefixSet = [].into_iter().collect();
+    assert_eq!(set, PrefixSet::default());
+    assert!(set.is_empty() && !set.contains(prefix("0.0.0.0/0")));
+}
+
 /// A set as IRR makes it: 100,000 prefixes of one registry's size, some inside others.
 #[test]
 fn a_hundred_thousand_entries_answer_as_a_table_of_them_does() {
