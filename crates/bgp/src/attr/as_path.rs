@@ -263,7 +263,7 @@ impl AsPath {
         let mut rest = self.segments().peekable();
         if let Some((SegmentKind::Sequence, asns)) = rest.peek() {
             let asns = asns.clone();
-            if times + asns.clone().count() <= 255 {
+            if times.saturating_add(asns.clone().count()) <= 255 {
                 front.extend(asns);
                 rest.next();
             }

@@ -74,19 +74,14 @@ pub(crate) fn put_attribute(flags: u8, code: u8, out: &mut Vec<u8>, put: impl Fn
     }
     // No message carries a longer value; such a one is cut off here rather than written wrongly.
     out.truncate(value.saturating_add(usize::from(u16::MAX)));
-    match u8::try_from(out.len() - value) {
-        Ok(length) => {
-            if let Some(field) = out.get_mut(value - 1) {
-                *field = length;
-            }
-        }
-        Err(_) => {
-            let [high, low] = u16::try_from(out.len() - value).unwrap_or(u16::MAX).to_be_bytes();
+    let length = u16::try_from(out.len().saturating_sub(value)).unwrap_or(u16::MAX);
+    let [high, low] = length.to_be_bytes();
+    let long = length > u16::from(u8::MAX);
+    if let Some([first, _, field]) = out.get_mut(start..value) {
+        *field = if long { high } else { low };
+        if long {
+            *first |= EXTENDED_LENGTH;
             out.insert(value, low);
-            if let Some([first, _, length]) = out.get_mut(start..value) {
-                *first |= EXTENDED_LENGTH;
-                *length = high;
-            }
         }
     }
 }
@@ -116,7 +111,7 @@ pub fn next_attribute<'a>(run: &mut &'a [u8]) -> Option<RawAttribute<'a>> {
         (usize::from(u16::from_be_bytes(length)), rest)
     };
     let (value, rest) = rest.split_at_checked(length)?;
-    let octets = run.get(..run.len() - rest.len())?;
+    let octets = run.get(..run.len().saturating_sub(rest.len()))?;
     *run = rest;
     Some(RawAttribute { flags, code, value, octets })
 }

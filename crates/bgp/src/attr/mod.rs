@@ -2,7 +2,13 @@
 //!
 //! [`PathAttributes`] is what policies see; [`compact`] is what tables keep; the table has one row an attribute with its
 //! flags, its rule at the border of the AS, its codec and what RFC 7606 says of its faults.
-#![deny(clippy::indexing_slicing, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+#![deny(
+    clippy::arithmetic_side_effects,
+    clippy::indexing_slicing,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic
+)]
 
 mod as_path;
 mod community;

@@ -163,7 +163,12 @@ static ROWS: [Row; 20] = [
 /// Where the row of a code stands in `ROWS`; beyond its end: nowhere.
 static INDEX: [u8; 256] = index();
 
-#[expect(clippy::indexing_slicing, clippy::cast_possible_truncation, reason = "evaluated by the compiler")]
+#[expect(
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    clippy::cast_possible_truncation,
+    reason = "evaluated by the compiler"
+)]
 const fn index() -> [u8; 256] {
     let mut index = [u8::MAX; 256];
     let mut i = 0;

@@ -1,4 +1,5 @@
 //! Tests of attributes: texts, sets, paths, the compact form, the table.
+#![expect(clippy::arithmetic_side_effects, reason = "the numbers of a test are its own")]
 
 use std::net::IpAddr;
 

@@ -161,21 +161,31 @@ impl Message {
     }
 }
 
-/// Writes the header of a message and, with `body`, the rest of it; the length is set afterwards.
+/// Writes a message whose body is `body`.
 pub(super) fn put_message(out: &mut BytesMut, kind: MessageType, body: impl FnOnce(&mut BytesMut)) {
     let start = out.len();
     out.put_slice(&MARKER);
+    let length_at = out.len();
     out.put_u16(0);
     out.put_u8(kind as u8);
     body(out);
-    set_length(out, start, start + 16);
+    set_length(out, length_at, start);
 }
 
-/// Writes the number of octets from `from` to the end of `out` into the two octets at `at`.
-pub(super) fn set_length(out: &mut BytesMut, from: usize, at: usize) {
-    let length = u16::try_from(out.len().saturating_sub(from)).unwrap_or(u16::MAX);
-    if let Some(field) = out.get_mut(at..at.saturating_add(2)) {
-        field.copy_from_slice(&length.to_be_bytes());
+/// Writes two octets of length, and behind them the octets of `body` that they count.
+pub(super) fn put_counted(out: &mut BytesMut, body: impl FnOnce(&mut BytesMut)) {
+    let length_at = out.len();
+    out.put_u16(0);
+    let start = out.len();
+    body(out);
+    set_length(out, length_at, start);
+}
+
+/// Sets the length field at `at` to the number of octets from `start` to the end.
+fn set_length(out: &mut BytesMut, at: usize, start: usize) {
+    let length = u16::try_from(out.len().saturating_sub(start)).unwrap_or(u16::MAX);
+    if let Some(field) = out.get_mut(at..).and_then(<[u8]>::first_chunk_mut::<2>) {
+        *field = length.to_be_bytes();
     }
 }
 

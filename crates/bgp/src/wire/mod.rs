@@ -2,7 +2,13 @@
 //!
 //! [`frame`] cuts whole messages from a stream; [`Message::decode`] reads all but UPDATE, whose reading needs what the
 //! session agreed on ([`decode_update`]).
-#![deny(clippy::indexing_slicing, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+#![deny(
+    clippy::arithmetic_side_effects,
+    clippy::indexing_slicing,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic
+)]
 
 mod capability;
 mod header;

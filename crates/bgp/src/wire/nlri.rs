@@ -28,7 +28,7 @@ pub fn decode_nlri(
     prefixes: &mut Vec<Prefix>,
     path_ids: &mut Vec<u32>,
 ) -> Result<(), NlriError> {
-    prefixes.reserve(octets.len() / if add_path { 8 } else { 4 });
+    prefixes.reserve(if add_path { octets.len() / 8 } else { octets.len() / 4 });
     while !octets.is_empty() {
         if add_path {
             let (id, rest) = octets.split_first_chunk::<4>().ok_or(NlriError::Truncated)?;
@@ -122,5 +122,6 @@ impl Staged {
 
 /// The octets [`encode_nlri`] writes for a prefix.
 pub(super) fn encoded_len(prefix: Prefix, path_id: Option<u32>) -> usize {
-    1 + usize::from(prefix.len().div_ceil(8)) + if path_id.is_some() { 4 } else { 0 }
+    let fixed: usize = if path_id.is_some() { 5 } else { 1 };
+    fixed.saturating_add(usize::from(prefix.len().div_ceil(8)))
 }

@@ -9,7 +9,7 @@ use nom::number::complete::{be_u8, be_u16, be_u32};
 use nom::{IResult, Parser};
 use siskin_net::{Asn, BgpIdentifier};
 
-use super::header::put_message;
+use super::header::{put_counted, put_message};
 use super::{Capabilities, ErrorCode, MessageType, Notification};
 
 /// The only protocol version there is.
@@ -70,28 +70,28 @@ impl Open {
     /// 255 octets do not hold them.
     pub fn encode(&self, out: &mut BytesMut) {
         let capabilities = self.capabilities.encode();
-        let plain_len: usize = capabilities.iter().map(|c| c.len() + 2).sum();
+        let mut plain = Vec::new();
+        for capability in &capabilities {
+            plain.extend([CAPABILITIES, u8::try_from(capability.len()).unwrap_or(u8::MAX)]);
+            plain.extend_from_slice(capability);
+        }
         put_message(out, MessageType::Open, |out| {
             out.put_u8(VERSION);
             out.put_u16(self.my_as);
             out.put_u16(self.hold_time);
             out.put_u32(self.identifier.0);
-            if let Some(length) = u8::try_from(plain_len).ok().filter(|length| *length != EXTENDED) {
+            if let Some(length) = u8::try_from(plain.len()).ok().filter(|length| *length != EXTENDED) {
                 out.put_u8(length);
-                for capability in &capabilities {
-                    out.put_u8(CAPABILITIES);
-                    out.put_u8(u8::try_from(capability.len()).unwrap_or(u8::MAX));
-                    out.put_slice(capability);
-                }
-            } else {
-                out.put_slice(&[EXTENDED, EXTENDED]);
-                out.put_u16(u16::try_from(plain_len + capabilities.len()).unwrap_or(u16::MAX));
-                for capability in &capabilities {
-                    out.put_u8(CAPABILITIES);
-                    out.put_u16(u16::try_from(capability.len()).unwrap_or(u16::MAX));
-                    out.put_slice(capability);
-                }
+                out.put_slice(&plain);
+                return;
             }
+            out.put_slice(&[EXTENDED, EXTENDED]);
+            put_counted(out, |out| {
+                for capability in &capabilities {
+                    out.put_u8(CAPABILITIES);
+                    put_counted(out, |out| out.put_slice(capability));
+                }
+            });
         });
     }
 }

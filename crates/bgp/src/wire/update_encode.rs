@@ -7,7 +7,7 @@ use bytes::{BufMut, BytesMut};
 use siskin_net::{Family, FamilySet, Prefix};
 
 use super::MessageType;
-use super::header::{HEADER_LEN, put_message, set_length};
+use super::header::{HEADER_LEN, put_counted, put_message};
 use super::nlri::{Staged, encoded_len};
 use crate::attr::compact::{self, RawAttribute, next_attribute, put_attribute};
 use crate::attr::{AsPath, Category, PathAttributes, Scope, find, put_next_hop};
@@ -51,6 +51,10 @@ const AS4_PATH: u8 = 17;
 const AS4_AGGREGATOR: u8 = 18;
 /// Optional, Extended Length: what the long attributes of reachability are sent with.
 const LONG_OPTIONAL: u8 = 0x90;
+/// An UPDATE of nothing: its header and two lengths.
+const FIXED: usize = HEADER_LEN + 4;
+/// The flags, code and length of such an attribute.
+const LONG_HEADER: usize = 4;
 /// The path identifier of an only path.
 const ONLY_PATH: u32 = 1;
 
@@ -104,21 +108,23 @@ pub fn encode_update_compact(
         head.push(0);
     }
     let attributes = sent_form(parts.attributes, plain_next_hop, ctx);
-    let fixed = HEADER_LEN + 4 + attributes.len() + if head.is_empty() { 0 } else { 4 + head.len() };
-    let longest = 1 + usize::from(family.max_len() / 8) + if ctx.add_path.contains(family) { 4 } else { 0 };
+    let mut fixed = FIXED.saturating_add(attributes.len());
+    if !head.is_empty() {
+        fixed = fixed.saturating_add(LONG_HEADER).saturating_add(head.len());
+    }
+    let longest = encoded_len(Prefix::from_bits(family, 0, family.max_len()), ctx.path_id(family));
     let room = ctx.max_len.checked_sub(fixed).filter(|room| *room >= longest);
     let room = room.ok_or(EncodeError::TooLarge(attributes.len()))?;
     Ok(pack(family, prefixes, room, ctx, out, |out, nlri| {
         put_message(out, MessageType::Update, |out| {
             out.put_u16(0);
-            let length_at = out.len();
-            out.put_u16(0);
-            if !head.is_empty() {
-                // RFC 7606 section 5.1: first, so that a receiver finds the prefixes whatever comes after.
-                put_long(MP_REACH, &head, out, nlri);
-            }
-            out.put_slice(&attributes);
-            set_length(out, length_at + 2, length_at);
+            put_counted(out, |out| {
+                if !head.is_empty() {
+                    // RFC 7606 section 5.1: first, so that a receiver finds the prefixes whatever comes after.
+                    put_long(MP_REACH, &head, out, nlri);
+                }
+                out.put_slice(&attributes);
+            });
             if head.is_empty() {
                 nlri(out);
             }
@@ -134,21 +140,18 @@ pub fn encode_withdraw(
     ctx: &EncodeContext,
     out: &mut BytesMut,
 ) -> usize {
-    let room = ctx.max_len.saturating_sub(HEADER_LEN + 4 + 7);
+    let [afi_high, afi_low] = family.afi().to_be_bytes();
+    let head = [afi_high, afi_low, family.safi()];
+    let room = ctx.max_len.saturating_sub(FIXED + LONG_HEADER).saturating_sub(head.len());
     pack(family, prefixes, room, ctx, out, |out, nlri| {
-        put_message(out, MessageType::Update, |out| {
-            let withdrawn_at = out.len();
-            out.put_u16(0);
-            if family == Family::Ipv4 {
-                nlri(out);
-                set_length(out, withdrawn_at + 2, withdrawn_at);
+        put_message(out, MessageType::Update, |out| match family {
+            Family::Ipv4 => {
+                put_counted(out, nlri);
+                out.put_u16(0);
             }
-            let length_at = out.len();
-            out.put_u16(0);
-            if family != Family::Ipv4 {
-                let [afi_high, afi_low] = family.afi().to_be_bytes();
-                put_long(MP_UNREACH, &[afi_high, afi_low, family.safi()], out, nlri);
-                set_length(out, length_at + 2, length_at);
+            Family::Ipv6 => {
+                out.put_u16(0);
+                put_counted(out, |out| put_long(MP_UNREACH, &head, out, nlri));
             }
         });
     })
@@ -196,16 +199,15 @@ fn pack(
 fn put_long(code: u8, head: &[u8], out: &mut BytesMut, nlri: &mut dyn FnMut(&mut BytesMut)) {
     out.put_u8(LONG_OPTIONAL);
     out.put_u8(code);
-    let length_at = out.len();
-    out.put_u16(0);
-    out.put_slice(head);
-    nlri(out);
-    set_length(out, length_at + 2, length_at);
+    put_counted(out, |out| {
+        out.put_slice(head);
+        nlri(out);
+    });
 }
 
 /// The attributes as this kind of peer is sent them, by code.
 fn sent_form(mut run: &[u8], plain_next_hop: Option<[u8; 4]>, ctx: &EncodeContext) -> Vec<u8> {
-    let mut out = Vec::with_capacity(run.len() + 16);
+    let mut out = Vec::with_capacity(run.len().saturating_add(16));
     let mut next_hop = plain_next_hop;
     let mut local_pref = (!ctx.external).then_some(PathAttributes::DEFAULT_LOCAL_PREF);
     let mut late = Late::default();

@@ -1,4 +1,5 @@
 //! Tests of the messages.
+#![expect(clippy::arithmetic_side_effects, reason = "the numbers of a test are its own")]
 
 use bytes::{Bytes, BytesMut};
 use proptest::prelude::*;
