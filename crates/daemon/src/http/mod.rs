@@ -22,7 +22,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 pub(crate) use backend::{Answer, Backend};
-pub(crate) use listen::{BindError, Listeners};
+pub(crate) use listen::Listeners;
 
 /// Where to listen and how much to bear.
 #[derive(Clone, Debug)]

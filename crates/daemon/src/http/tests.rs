@@ -9,6 +9,7 @@ use serde_json::Value;
 use siskin_api::{Event, EventBody};
 
 use super::fake::Fake;
+use super::listen::BindError;
 use super::*;
 
 /// A server on a socket of its own, with its fake daemon, for the time of one test.

@@ -243,7 +243,7 @@ impl Group {
             let state = &mut self.state[family];
             world.attrs.release(state.own_default);
             state.own_default = AttrId::NONE;
-            if self.profile.default_originate
+            if self.profile.default_originate.contains(family)
                 && let Some(own) = self.profile.self_next_hop[family]
             {
                 let mut attributes = PathAttributes::originated(own.address);

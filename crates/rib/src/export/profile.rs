@@ -51,8 +51,8 @@ pub struct ExportProfile {
     pub communities: Vec<Community>,
     /// Extended communities are sent.
     pub ext_communities: bool,
-    /// A default route is sent, whether we have one or not; it does not pass the policy.
-    pub default_originate: bool,
+    /// A default route of these families is sent, whether we have one or not; it does not pass the policy.
+    pub default_originate: FamilySet,
     /// It is our route reflection client.
     pub reflector_client: bool,
     /// Our cluster (RFC 4456).

@@ -1,0 +1,213 @@
+//! `GET /v1/fib` and `GET /v1/nexthops`.
+
+use std::collections::HashMap;
+
+use siskin_api::{
+    ApiError, FibError, FibPage, FibQuery, FibRoute, FibState, Hop, NextHopObject, NextHops, RouteKind,
+    Selector, TrackedNextHop,
+};
+use siskin_fib::{Fib, InstalledRoute, KernelState, RouteState};
+use siskin_net::{Family, GroupTarget, NextHopGroup, Prefix};
+
+use super::stopping;
+use crate::daemon::Daemon;
+use crate::http::Answer;
+use crate::kernel::View;
+
+/// Routes looked at in one visit of the kernel thread.
+const SLICE: usize = 4096;
+
+impl Daemon {
+    /// A page of our routes in the kernel.
+    pub(super) async fn fib_page(&self, query: FibQuery) -> Answer<FibPage> {
+        let limit = query.page_limit();
+        let mut from = query.cursor.as_deref().map(cursor).transpose()?;
+        if let Some(selector) = query.prefix {
+            let found =
+                self.kernel.query(move |view| fib_lookup(view, selector)).await.ok_or_else(stopping)?;
+            return Ok(FibPage { total: Some(found.len() as u64), routes: found, next_cursor: None });
+        }
+        let mut page = FibPage { total: self.fib_total(&query).await?, ..FibPage::default() };
+        while page.routes.len() < limit {
+            let (filter, room) = (query.clone(), limit - page.routes.len());
+            let slice = self
+                .kernel
+                .query(move |view| fib_slice(view, &filter, from, room))
+                .await
+                .ok_or_else(stopping)?;
+            page.routes.extend(slice.0);
+            from = slice.1;
+            if from.is_none() {
+                return Ok(page);
+            }
+        }
+        page.next_cursor = from.map(|p| p.to_string()).filter(|_| limit > 0);
+        Ok(page)
+    }
+
+    async fn fib_total(&self, query: &FibQuery) -> Answer<Option<u64>> {
+        let (family, state) = (query.family, query.state);
+        let count = move |view: &mut View<'_>| {
+            let counts = view.fib.as_ref().map(|f| f.counts()).unwrap_or_default();
+            let of = |f: Family| match state {
+                None => counts[f].installed + counts[f].failed,
+                Some(FibState::Installed) => counts[f].installed,
+                Some(FibState::Pending) => counts[f].pending,
+                Some(FibState::Failed) => counts[f].failed,
+            };
+            Family::ALL
+                .into_iter()
+                .filter(|f| family.is_none_or(|wanted| wanted == *f))
+                .map(of)
+                .sum::<usize>() as u64
+        };
+        self.kernel.query(count).await.map(Some).ok_or_else(stopping)
+    }
+}
+
+fn cursor(text: &str) -> Answer<Prefix> {
+    text.parse().map_err(|_| ApiError::bad_request("the cursor is not one of ours"))
+}
+
+fn fib_lookup(view: &mut View<'_>, selector: Selector) -> Vec<FibRoute> {
+    let Some(fib) = view.fib.as_deref_mut() else { return Vec::new() };
+    let names = Names::new(view.state);
+    let ids = ids_by_hops(fib);
+    let mut prefix = match selector {
+        Selector::Prefix(prefix) => {
+            return fib.get(prefix).map(|r| names.route(&r, &ids)).into_iter().collect();
+        }
+        Selector::Address(address) => Some(Prefix::host(address)),
+    };
+    while let Some(candidate) = prefix {
+        if let Some(route) = fib.get(candidate) {
+            return vec![names.route(&route, &ids)];
+        }
+        prefix = candidate.parent();
+    }
+    Vec::new()
+}
+
+/// Up to `room` routes behind `from` that the filter takes, and where to go on; `None` at the end.
+fn fib_slice(
+    view: &mut View<'_>,
+    query: &FibQuery,
+    from: Option<Prefix>,
+    room: usize,
+) -> (Vec<FibRoute>, Option<Prefix>) {
+    let Some(fib) = view.fib.as_deref_mut() else { return (Vec::new(), None) };
+    let names = Names::new(view.state);
+    let ids = ids_by_hops(fib);
+    let mut found = Vec::new();
+    let slice = fib.routes(from, SLICE);
+    let complete = slice.len() < SLICE;
+    for route in &slice {
+        if found.len() == room {
+            return (found, last_before(&slice, route.prefix, from));
+        }
+        let wanted = query.family.is_none_or(|f| f == route.prefix.family())
+            && query.state.is_none_or(|s| s == state(&route.state).0);
+        if wanted {
+            found.push(names.route(route, &ids));
+        }
+    }
+    let next = if complete { None } else { slice.last().map(|r| r.prefix) };
+    (found, next)
+}
+
+/// The prefix before `prefix` in the slice: where the next page goes on behind.
+fn last_before(slice: &[InstalledRoute], prefix: Prefix, from: Option<Prefix>) -> Option<Prefix> {
+    slice.iter().map(|r| r.prefix).take_while(|p| *p != prefix).last().or(from)
+}
+
+type ObjectIds = HashMap<Vec<siskin_net::Hop>, u32>;
+
+fn ids_by_hops(fib: &Fib) -> ObjectIds {
+    let objects = fib.nexthops();
+    let grouped = objects.iter().filter(|o| o.group || o.hops.len() == 1);
+    // A single hop's own object comes before a group of one.
+    grouped.map(|o| (o.hops.to_vec(), o.id)).collect()
+}
+
+/// The kernel's object a route uses.
+pub(super) fn nexthop_id(view: &View<'_>, route: &InstalledRoute) -> Option<u32> {
+    let ids = ids_by_hops(view.fib.as_deref()?);
+    ids.get(route.group.as_ref()?.hops()).copied()
+}
+
+/// Names of interfaces.
+pub(super) struct Names<'a>(&'a KernelState);
+
+impl<'a> Names<'a> {
+    pub(super) fn new(state: &'a KernelState) -> Names<'a> {
+        Names(state)
+    }
+
+    pub(super) fn interface(&self, index: u32) -> String {
+        self.0.link(index).map_or_else(|| format!("if{index}"), |l| l.name.clone())
+    }
+
+    pub(super) fn hops(&self, hops: &[siskin_net::Hop]) -> Vec<Hop> {
+        let one = |h: &siskin_net::Hop| Hop {
+            gateway: h.gateway,
+            interface: self.interface(h.interface),
+            weight: h.weight,
+        };
+        hops.iter().map(one).collect()
+    }
+
+    /// What a route does, in the API's words.
+    pub(super) fn target(&self, group: Option<&NextHopGroup>) -> (RouteKind, Vec<Hop>) {
+        match group.map(|g| &g.target) {
+            Some(GroupTarget::Blackhole) => (RouteKind::Blackhole, Vec::new()),
+            Some(GroupTarget::Unreachable) => (RouteKind::Unreachable, Vec::new()),
+            Some(GroupTarget::Hops(hops)) => (RouteKind::Unicast, self.hops(hops)),
+            None => (RouteKind::Unicast, Vec::new()),
+        }
+    }
+
+    fn route(&self, route: &InstalledRoute, ids: &ObjectIds) -> FibRoute {
+        let (kind, hops) = self.target(route.group.as_deref());
+        let (state, error) = state(&route.state);
+        let nexthop_id = route.group.as_ref().and_then(|g| ids.get(g.hops()).copied());
+        FibRoute { prefix: route.prefix, state, kind, hops, nexthop_id, error }
+    }
+}
+
+pub(super) fn state(state: &RouteState) -> (FibState, Option<FibError>) {
+    match state {
+        RouteState::Installed | RouteState::Adopted => (FibState::Installed, None),
+        RouteState::Pending => (FibState::Pending, None),
+        RouteState::Failed { errno, text } => (
+            FibState::Failed,
+            Some(FibError { errno: Some(*errno).filter(|e| *e != 0), text: text.to_string() }),
+        ),
+    }
+}
+
+/// Next hops in the kernel and of BGP paths.
+pub(super) fn nexthops(view: &mut View<'_>) -> NextHops {
+    let names = Names::new(view.state);
+    let objects = view.fib.as_ref().map(|f| f.nexthops()).unwrap_or_default();
+    let singles: HashMap<siskin_net::Hop, u32> =
+        objects.iter().filter(|o| !o.group).filter_map(|o| Some((*o.hops.first()?, o.id))).collect();
+    let object = |o: &siskin_fib::NextHopObject| NextHopObject {
+        id: o.id,
+        members: if o.group {
+            o.hops.iter().filter_map(|h| singles.get(h).copied()).collect()
+        } else {
+            Vec::new()
+        },
+        hops: names.hops(&o.hops),
+        routes: u64::from(o.refs),
+    };
+    let tracked = view.tracker.iter().map(|(next_hop, resolution)| TrackedNextHop {
+        address: next_hop.address,
+        interface: Some(next_hop.interface).filter(|i| *i != 0).map(|i| names.interface(i)),
+        reachable: resolution.is_some(),
+        metric: resolution.map(|r| r.metric),
+        hops: resolution.map(|r| names.hops(&r.hops)).unwrap_or_default(),
+        paths: None,
+    });
+    NextHops { objects: objects.iter().map(object).collect(), tracked: tracked.collect() }
+}

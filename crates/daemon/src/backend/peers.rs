@@ -1,0 +1,255 @@
+//! `GET /v1/peers` and what can be done to a peer.
+
+use std::net::Ipv4Addr;
+use std::sync::Arc;
+
+use siskin_api::{
+    ActionDone, ApiError, Capabilities, MaxPrefix, MessageCounts, Messages, PeerAction, PeerDetail,
+    PeerFamily, PeerKind, PeerState, PeerSummary, Timers,
+};
+use siskin_bgp::session::{AdminStop, Negotiated};
+use siskin_bgp::wire::MessageType;
+use siskin_config::{AsnRule, MaxPrefixSource, Peer, PolicyChoice};
+use siskin_net::{Family, FamilyMap, PeerId, Timestamp};
+use siskin_rib::PeerCounts;
+
+use super::stopping;
+use crate::clock;
+use crate::daemon::Daemon;
+use crate::http::Answer;
+use crate::peer::{Control, Profiles, SessionView, lock};
+
+/// What is copied of a peer before the RIB is asked about it.
+struct Seen {
+    id: PeerId,
+    config: Arc<Peer>,
+    view: SessionView,
+    state: PeerState,
+    waiting: bool,
+}
+
+impl Daemon {
+    /// Every peer, or the one of that name, by name.
+    pub(super) async fn peer_details(&self, name: Option<&str>) -> Answer<Vec<PeerDetail>> {
+        let seen: Vec<Seen> = {
+            let peers = lock(&self.peers);
+            let wanted = peers.iter().filter(|(n, _)| name.is_none_or(|name| name == **n));
+            wanted
+                .map(|(_, e)| Seen {
+                    id: e.id,
+                    config: e.config.clone(),
+                    view: e.shared.view(),
+                    state: e.shared.state(e.down),
+                    waiting: e.is_waiting(),
+                })
+                .collect()
+        };
+        let ids: Vec<PeerId> = seen.iter().map(|s| s.id).collect();
+        let counts = self
+            .rib
+            .query(move |rib| ids.iter().map(|id| rib.peer_counts(*id)).collect::<Vec<_>>())
+            .await
+            .ok_or_else(stopping)?;
+        let now = clock::now();
+        Ok(seen.into_iter().zip(counts).map(|(seen, counts)| detail(seen, &counts, now)).collect())
+    }
+
+    /// Does something to a peer.
+    pub(super) fn act_on_peer(&self, name: &str, action: PeerAction) -> Answer<ActionDone> {
+        let mut peers = lock(&self.peers);
+        let Some(entry) = peers.get_mut(name) else {
+            return Err(ApiError::not_found(format!("there is no peer named {name}")));
+        };
+        let established = entry.shared.state(entry.down) == PeerState::Established;
+        let waiting = entry.is_waiting();
+        let needs_session = matches!(action, PeerAction::RefreshIn | PeerAction::RefreshOut);
+        if needs_session && !established {
+            return Err(ApiError::refused(format!("{name} has no established session")));
+        }
+        if action == PeerAction::RefreshIn && !entry.shared.view().negotiated.is_some_and(|n| n.route_refresh)
+        {
+            return Err(ApiError::refused(format!(
+                "{name} does not know route refresh (RFC 2918); `siskin peer {name} restart` does the same"
+            )));
+        }
+        let (told, text) = match action {
+            PeerAction::Up => {
+                entry.down = false;
+                (entry.tell(Control::Start), "the session is being established")
+            }
+            PeerAction::Down => {
+                entry.down = true;
+                (
+                    entry.tell(Control::Stop(AdminStop::Shutdown(String::new()))),
+                    "the session is closed until `up`",
+                )
+            }
+            PeerAction::Restart => {
+                entry.down = false;
+                let stopped = entry.tell(Control::Stop(AdminStop::Reset(String::new())));
+                (stopped && entry.tell(Control::Start), "the session is closed and established again")
+            }
+            PeerAction::RefreshIn => {
+                (entry.tell(Control::RefreshIn), "the peer was asked for all its routes")
+            }
+            PeerAction::RefreshOut => (entry.tell(Control::RefreshOut), "the peer is sent all routes again"),
+        };
+        if !told && !waiting {
+            return Err(ApiError::unavailable(format!("{name} has too much to do; try again")));
+        }
+        let text = if waiting { "noted; the peer waits for its interface" } else { text };
+        Ok(ActionDone { peer: name.into(), action, text: text.into() })
+    }
+}
+
+fn detail(seen: Seen, counts: &FamilyMap<PeerCounts>, now: Timestamp) -> PeerDetail {
+    let Seen { config, view, state, waiting, .. } = seen;
+    let negotiated = view.negotiated.as_deref().filter(|_| state == PeerState::Established);
+    let settings = &config.session;
+    let families = settings
+        .families
+        .iter()
+        .map(|family| family_of(family, &config, &view, negotiated, &counts[family]))
+        .collect();
+    let asn = match (&settings.asn, &view.negotiated) {
+        (_, Some(negotiated)) => Some(negotiated.peer_asn),
+        (AsnRule::Is(asn), None) => Some(asn.to_owned()),
+        (AsnRule::Internal, None) => Some(settings.local_asn),
+        (AsnRule::External | AsnRule::OneOf(_), None) => None,
+    };
+    let hint = if waiting {
+        let interface = config.endpoint.interface().unwrap_or("its interface");
+        Some(format!("waits for {interface}, which does not exist yet"))
+    } else {
+        Profiles::hint(&config)
+    };
+    let summary = PeerSummary {
+        name: config.name.clone(),
+        description: config.description.clone(),
+        group: config.group.clone(),
+        address: config.endpoint.address(),
+        interface: config.endpoint.interface().map(str::to_owned),
+        asn,
+        local_asn: settings.local_asn,
+        kind: Some(match settings.kind() {
+            siskin_config::PeerKind::Internal => PeerKind::Internal,
+            siskin_config::PeerKind::External => PeerKind::External,
+        }),
+        role: settings.role,
+        state,
+        uptime_s: view.established_since.map(|at| now.since(at).as_secs()),
+        since_s: view.since.map(|at| now.since(at).as_secs()),
+        families,
+        last_error: view.last_error.clone(),
+        hint,
+    };
+    PeerDetail {
+        summary,
+        router_id: view.negotiated.as_ref().map(|n| Ipv4Addr::from_bits(n.peer_identifier.0)),
+        local_address: view.ends.map(|(local, _)| local.to_string()),
+        remote_address: view.ends.map(|(_, remote)| remote.to_string()),
+        passive: settings.passive,
+        import: policy_name(&config.routes.import),
+        export: policy_name(&config.routes.export),
+        capabilities: capabilities(&config, &view, negotiated),
+        timers: timers(&config, &view, negotiated, state, now),
+        messages: messages(&view),
+        established_count: view.established_count,
+        dropped_count: view.dropped_count,
+    }
+}
+
+fn family_of(
+    family: Family,
+    config: &Peer,
+    view: &SessionView,
+    negotiated: Option<&Negotiated>,
+    counts: &PeerCounts,
+) -> PeerFamily {
+    let limit = config.routes.max_prefix.as_ref().and_then(|limit| match &limit.source {
+        MaxPrefixSource::Limits(limits) => limits.accepted[family].map(|n| (n, limit)),
+        MaxPrefixSource::PeeringDb => None,
+    });
+    PeerFamily {
+        family,
+        negotiated: negotiated.is_some_and(|n| n.families.contains(family)),
+        received: counts.paths.received,
+        accepted: counts.paths.accepted,
+        filtered: counts.paths.received.saturating_sub(counts.paths.accepted),
+        best: counts.paths.selected,
+        advertised: counts.advertised,
+        pending: counts.pending,
+        end_of_rib: view.end_of_rib.contains(family),
+        max_prefix: limit.map(|(n, limit)| MaxPrefix {
+            limit: u64::from(n),
+            warn_at: limit.warn_at,
+            action: limit_action(&limit.action).into(),
+        }),
+    }
+}
+
+fn limit_action(action: &siskin_config::LimitAction) -> &'static str {
+    match action {
+        siskin_config::LimitAction::Warn => "warn",
+        siskin_config::LimitAction::Block => "block",
+        siskin_config::LimitAction::Restart { .. } => "restart",
+        siskin_config::LimitAction::Shutdown => "shutdown",
+    }
+}
+
+fn policy_name(choice: &PolicyChoice) -> Option<String> {
+    choice.policy().map(|p| p.name().to_owned())
+}
+
+fn capabilities(config: &Peer, view: &SessionView, negotiated: Option<&Negotiated>) -> Capabilities {
+    let mut local: Vec<String> =
+        config.session.families.iter().map(|f| format!("multiprotocol ({f}-unicast)")).collect();
+    local.extend(
+        ["route refresh", "enhanced route refresh", "extended message", "four-octet AS"].map(str::to_owned),
+    );
+    let remote = view.negotiated.as_ref().map(|n| n.peer_capabilities.describe()).unwrap_or_default();
+    let mut in_use = Vec::new();
+    if let Some(n) = negotiated {
+        in_use.extend(n.families.iter().map(|f| format!("multiprotocol ({f}-unicast)")));
+        let optional = [
+            (n.route_refresh, "route refresh"),
+            (n.enhanced_refresh, "enhanced route refresh"),
+            (n.extended_message, "extended message"),
+            (n.four_octet_as, "four-octet AS"),
+        ];
+        in_use.extend(optional.iter().filter(|(on, _)| *on).map(|(_, name)| (*name).to_owned()));
+        in_use.extend(n.extended_next_hop.iter().map(|f| format!("extended next hop ({f}-unicast)")));
+    }
+    Capabilities { local, remote, negotiated: in_use }
+}
+
+fn timers(
+    config: &Peer,
+    view: &SessionView,
+    negotiated: Option<&Negotiated>,
+    state: PeerState,
+    now: Timestamp,
+) -> Timers {
+    let remaining = view.deadline.map(|at| at.since(now).as_secs());
+    let waiting = matches!(state, PeerState::Idle | PeerState::Active | PeerState::Connect);
+    Timers {
+        hold_time_s: negotiated.map_or(config.session.hold_time.as_secs(), |n| u64::from(n.hold_time)),
+        keepalive_s: negotiated.map_or(config.session.hold_time.as_secs() / 3, |n| u64::from(n.keepalive)),
+        hold_remaining_s: None,
+        retry_in_s: remaining.filter(|_| waiting),
+    }
+}
+
+fn messages(view: &SessionView) -> Messages {
+    let count = |of: &dyn Fn(MessageType) -> u64, bytes| MessageCounts {
+        open: of(MessageType::Open),
+        update: of(MessageType::Update),
+        notification: of(MessageType::Notification),
+        keepalive: of(MessageType::Keepalive),
+        route_refresh: of(MessageType::RouteRefresh),
+        bytes,
+    };
+    let mut sent = count(&|kind| view.counters.sent(kind), view.bytes_sent);
+    sent.update += view.updates_sent;
+    Messages { received: count(&|kind| view.counters.received(kind), view.bytes_received), sent }
+}

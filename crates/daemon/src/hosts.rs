@@ -1,0 +1,308 @@
+//! The host-route thread: hears VMs on the configured interfaces, keeps their neighbour entries in the kernel, and gives
+//! their addresses to the RIB as routes of a peer of their own kind.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, mpsc};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use siskin_bgp::attr::Origin;
+use siskin_fib::{KernelEvent, KernelState};
+use siskin_neighbor::{Action, Adopted, DomainConfig, HostRoutes, LinkInfo, Mac, Waker};
+use siskin_net::{IfIndex, PeerId, Prefix};
+use siskin_rib::{BatchBuilder, ImportProfile};
+use tokio::sync::oneshot;
+
+use crate::clock;
+use crate::core::{RibCommand, RibHandle};
+use crate::kernel::{KernelCommand, KernelHandle, local_attributes};
+use crate::peer::lock;
+
+/// Rest after an error of the packet sockets.
+const PAUSE: Duration = Duration::from_millis(200);
+
+/// One `[host-routes.*]` as the thread needs it.
+pub(crate) struct Domain {
+    pub(crate) name: String,
+    pub(crate) config: DomainConfig,
+    /// The source of its routes in the RIB.
+    pub(crate) peer: PeerId,
+    pub(crate) import: Arc<ImportProfile>,
+}
+
+/// The kernel's state when host routes begin.
+pub(crate) struct Baseline {
+    pub(crate) links: Vec<LinkInfo>,
+    pub(crate) own: Vec<IpAddr>,
+    pub(crate) left_behind: Vec<Adopted>,
+}
+
+impl Baseline {
+    /// Reads it off the kernel thread's mirror.
+    pub(crate) fn of(view: &mut crate::kernel::View<'_>) -> Baseline {
+        Baseline {
+            links: view.state.links().map(|l| link_info(l, false)).collect(),
+            own: view.state.addresses().map(|a| a.address).collect(),
+            left_behind: view
+                .fib
+                .as_ref()
+                .map(|fib| fib.neighbors_of_ours())
+                .unwrap_or_default()
+                .into_iter()
+                .map(adopted)
+                .collect(),
+        }
+    }
+}
+
+fn adopted(neighbor: siskin_fib::OurNeighbor) -> Adopted {
+    Adopted { interface: neighbor.interface, address: neighbor.address, mac: Mac(neighbor.mac) }
+}
+
+enum Command {
+    Links(Vec<LinkInfo>),
+    /// All there are: those not named are gone.
+    AllLinks(Vec<LinkInfo>),
+    OwnAddresses(Vec<IpAddr>),
+    Mismatch(IfIndex, IpAddr),
+    Configure(Vec<Domain>, Option<Baseline>),
+    Query(Box<dyn FnOnce(&mut HostRoutes) + Send>),
+    Stop,
+}
+
+/// The way to the host-route thread.
+#[derive(Clone)]
+pub(crate) struct HostsHandle {
+    sender: mpsc::Sender<Command>,
+    waker: Arc<Mutex<Option<Waker>>>,
+    /// Whether any interface is configured: if not, the thread is told nothing.
+    active: Arc<AtomicBool>,
+}
+
+impl HostsHandle {
+    fn send(&self, command: Command) {
+        if self.sender.send(command).is_ok()
+            && let Some(waker) = &*lock(&self.waker)
+        {
+            waker.wake();
+        }
+    }
+
+    /// Whether host routes are configured.
+    pub(crate) fn is_active(&self) -> bool {
+        self.active.load(Ordering::Acquire)
+    }
+
+    /// The interfaces from now on; with a baseline at the first time.
+    pub(crate) fn configure(&self, domains: Vec<Domain>, baseline: Option<Baseline>) {
+        self.active.store(!domains.is_empty(), Ordering::Release);
+        self.send(Command::Configure(domains, baseline));
+    }
+
+    /// Passes on what concerns VMs: links, our own addresses, neighbour entries of ours that somebody removed.
+    pub(crate) fn kernel_events(&self, state: &KernelState, events: &[KernelEvent]) {
+        if !self.is_active() {
+            return;
+        }
+        let (mut links, mut mismatches, mut addresses) = (Vec::new(), Vec::new(), false);
+        for event in events {
+            match event {
+                KernelEvent::Link { link, deleted } => links.push(link_info(link, *deleted)),
+                KernelEvent::Address { .. } => addresses = true,
+                KernelEvent::Neighbor { neighbor, deleted: true }
+                    if neighbor.protocol == siskin_fib::PROTOCOL =>
+                {
+                    mismatches.extend(neighbor.address.map(|address| (neighbor.interface, address)));
+                }
+                KernelEvent::Overrun => {
+                    self.send(Command::AllLinks(state.links().map(|l| link_info(l, false)).collect()));
+                    addresses = true;
+                }
+                _ => {}
+            }
+        }
+        // Links first: entries that went with their link need no mending.
+        if !links.is_empty() {
+            self.send(Command::Links(links));
+        }
+        for (interface, address) in mismatches {
+            self.send(Command::Mismatch(interface, address));
+        }
+        if addresses {
+            self.send(Command::OwnAddresses(state.addresses().map(|a| a.address).collect()));
+        }
+    }
+
+    /// Runs a short query on the thread; `None` when no interface is configured.
+    pub(crate) async fn query<T: Send + 'static>(
+        &self,
+        query: impl FnOnce(&mut HostRoutes) -> T + Send + 'static,
+    ) -> Option<T> {
+        if !self.is_active() {
+            return None;
+        }
+        let (answer, result) = oneshot::channel();
+        self.send(Command::Query(Box::new(move |hosts| drop(answer.send(query(hosts))))));
+        result.await.ok()
+    }
+
+    /// Ends the thread; entries and routes stay.
+    pub(crate) fn stop(&self) {
+        self.send(Command::Stop);
+    }
+}
+
+fn link_info(link: &siskin_fib::Link, deleted: bool) -> LinkInfo {
+    LinkInfo {
+        index: link.index,
+        name: link.name.clone(),
+        mac: Mac(link.mac.unwrap_or_default()),
+        up: link.up,
+        carrier: link.carrier,
+        master: link.master,
+        deleted,
+    }
+}
+
+/// Starts the thread; it does nothing until it is configured.
+pub(crate) fn start(kernel: KernelHandle, rib: RibHandle) -> std::io::Result<(HostsHandle, JoinHandle<()>)> {
+    let (sender, commands) = mpsc::channel();
+    let waker = Arc::new(Mutex::new(None));
+    let handle = HostsHandle { sender, waker: waker.clone(), active: Arc::default() };
+    let mut hosts = HostsThread { commands, waker, kernel, rib, engine: None, sources: HashMap::new() };
+    let thread = thread::Builder::new().name("host-routes".into()).spawn(move || hosts.run())?;
+    Ok((handle, thread))
+}
+
+struct HostsThread {
+    commands: mpsc::Receiver<Command>,
+    waker: Arc<Mutex<Option<Waker>>>,
+    kernel: KernelHandle,
+    rib: RibHandle,
+    engine: Option<HostRoutes>,
+    /// The builder of each domain's routes, by the domain's name.
+    sources: HashMap<Arc<str>, BatchBuilder>,
+}
+
+impl HostsThread {
+    fn run(&mut self) {
+        loop {
+            let first = if self.engine.is_some() { None } else { self.commands.recv().ok() };
+            if self.engine.is_none() && first.is_none() {
+                return;
+            }
+            for command in first
+                .into_iter()
+                .chain(std::iter::from_fn(|| self.commands.try_recv().ok()))
+                .collect::<Vec<_>>()
+            {
+                if matches!(command, Command::Stop) {
+                    return;
+                }
+                self.execute(command);
+            }
+            let Some(engine) = &mut self.engine else { continue };
+            match engine.turn(clock::now, None) {
+                Ok(actions) => self.perform(actions),
+                Err(error) => {
+                    tracing::error!(%error, "cannot hear the VMs' ports; trying again");
+                    thread::sleep(PAUSE);
+                }
+            }
+        }
+    }
+
+    fn execute(&mut self, command: Command) {
+        let now = clock::now();
+        match (command, &mut self.engine) {
+            (Command::Configure(domains, baseline), _) => self.configure(domains, baseline),
+            (Command::Links(links), Some(engine)) => {
+                for link in links {
+                    engine.link_event(link, now);
+                }
+            }
+            (Command::AllLinks(links), Some(engine)) => engine.resync_links(links, now),
+            (Command::OwnAddresses(own), Some(engine)) => engine.set_own_addresses(own, now),
+            (Command::Mismatch(interface, address), Some(engine)) => {
+                engine.kernel_mismatch(interface, address, now);
+            }
+            (Command::Query(query), Some(engine)) => query(engine),
+            // Without an engine there is nothing to tell; `Stop` ends the loop before.
+            (_, None) | (Command::Stop, _) => {}
+        }
+    }
+
+    fn configure(&mut self, domains: Vec<Domain>, baseline: Option<Baseline>) {
+        let now = clock::now();
+        let mut configs = Vec::new();
+        let mut sources = HashMap::new();
+        for domain in domains {
+            let builder = BatchBuilder::new(domain.peer, domain.import);
+            sources.insert(Arc::from(domain.name.as_str()), builder);
+            configs.push((domain.name, domain.config));
+        }
+        match &mut self.engine {
+            Some(engine) => {
+                engine.reconfigure(configs, now);
+                // Withdrawals of what is no longer allowed still go by the old sources.
+                if let Ok(actions) = engine.turn(clock::now, Some(Duration::ZERO)) {
+                    self.perform(actions);
+                }
+            }
+            None if configs.is_empty() => {}
+            None => match HostRoutes::new(configs) {
+                Ok(engine) => {
+                    *lock(&self.waker) = Some(engine.waker());
+                    self.engine = Some(engine);
+                }
+                Err(error) => tracing::error!(%error, "host routes cannot be learned"),
+            },
+        }
+        self.sources = sources;
+        if let (Some(baseline), Some(engine)) = (baseline, &mut self.engine) {
+            engine.set_own_addresses(baseline.own, now);
+            for link in baseline.links {
+                engine.link_event(link, now);
+            }
+            engine.adopt(baseline.left_behind, now);
+        }
+    }
+
+    /// Does what the machine asks for, in its order. The kernel thread takes commands in order too, so a neighbour entry
+    /// is there before the route that the RIB will ask for.
+    fn perform(&mut self, actions: Vec<Action>) {
+        for action in actions {
+            match action {
+                Action::Install { interface, address, mac } => {
+                    self.kernel.send(KernelCommand::Neighbor { interface, address, mac: Some(mac.0) });
+                }
+                Action::Remove { interface, address } => {
+                    self.kernel.send(KernelCommand::Neighbor { interface, address, mac: None });
+                }
+                Action::Announce { domain, interface, address } => {
+                    let prefix = Prefix::host(address);
+                    let mut attributes = local_attributes(prefix.family(), Origin::Igp);
+                    attributes.next_hop.interface = interface;
+                    if let Some(source) = self.sources.get_mut(&domain) {
+                        source.announce_local(prefix, &attributes);
+                    }
+                    tracing::info!(%address, interface = %domain, "host route announced");
+                }
+                Action::Withdraw { domain, address } => {
+                    if let Some(source) = self.sources.get_mut(&domain) {
+                        source.withdraw(Prefix::host(address));
+                    }
+                    tracing::info!(%address, interface = %domain, "host route withdrawn");
+                }
+                Action::Notice(_) => {}
+            }
+        }
+        for source in self.sources.values_mut() {
+            if !source.is_empty() {
+                self.rib.send_blocking(RibCommand::Batch(source.take()));
+            }
+        }
+    }
+}

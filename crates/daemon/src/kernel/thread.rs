@@ -1,0 +1,271 @@
+//! The loops of the kernel thread and of the monitor thread that feeds it.
+
+use std::ops::ControlFlow;
+use std::sync::mpsc::RecvTimeoutError;
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use siskin_fib::{
+    Fib, FibChange, FibConfig, FibError, KernelEvent, KernelState, Monitor, StateConfig, Tracker,
+};
+use siskin_net::{IfIndex, NextHop, Resolution};
+use siskin_rib::NextHopRequest;
+
+use super::{ConnectedSource, KernelCommand, KernelHandle, KernelInbox, View};
+use crate::core::{RibCommand, RibHandle};
+
+/// Routes written before the thread looks at its queue again: some milliseconds.
+const WRITE_A_TURN: usize = 4_096;
+/// Commands handled before routes are written again.
+const COMMANDS_A_TURN: usize = 64;
+/// The longest wait when there is nothing to retry.
+const IDLE: Duration = Duration::from_secs(60);
+/// Rest after an error of the monitor.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// Told of every change of links and addresses, on the kernel thread: must be quick. [`KernelEvent::Overrun`] says that
+/// everything may have changed; it also comes once at the start.
+pub(crate) type Subscriber = Box<dyn FnMut(&KernelState, &[KernelEvent]) + Send>;
+
+/// What the thread starts with.
+pub(crate) struct KernelSetup {
+    /// Our table, whose foreign routes count for next hops besides those of `main`.
+    pub(crate) table: u32,
+    /// How routes are installed; `None`: not at all.
+    pub(crate) fib: Option<FibConfig>,
+    /// Who wants to know of links and addresses.
+    pub(crate) subscribers: Vec<Subscriber>,
+}
+
+struct KernelThread {
+    inbox: KernelInbox,
+    rib: RibHandle,
+    state: KernelState,
+    fib: Option<Fib>,
+    retry: Duration,
+    tracker: Tracker,
+    connected: Option<ConnectedSource>,
+    subscribers: Vec<Subscriber>,
+}
+
+/// Reads the kernel's state, adopts our routes, and starts both threads.
+///
+/// # Errors
+/// What the kernel refused, with what to do about it.
+pub(crate) fn start(
+    setup: KernelSetup,
+    inbox: KernelInbox,
+    handle: KernelHandle,
+    rib: RibHandle,
+) -> Result<JoinHandle<()>, String> {
+    let (monitor, fib, state) = open(&setup).map_err(|e| e.to_string())?;
+    if let Some(fib) = &fib {
+        let adopted: usize = fib.counts().iter().map(|(_, c)| c.installed).sum();
+        if adopted > 0 {
+            tracing::info!(routes = adopted, "adopted the routes that a previous run left in the kernel");
+        }
+    }
+    let mut kernel = KernelThread {
+        inbox,
+        rib,
+        state,
+        fib,
+        retry: IDLE,
+        tracker: Tracker::default(),
+        connected: None,
+        subscribers: setup.subscribers,
+    };
+    kernel.tell(&[KernelEvent::Overrun]);
+    let spawned = thread::Builder::new().name("netlink".into()).spawn(move || listen(monitor, &handle));
+    spawned.map_err(|e| format!("cannot start the netlink thread: {e}"))?;
+    let spawned = thread::Builder::new().name("kernel".into()).spawn(move || kernel.run());
+    spawned.map_err(|e| format!("cannot start the kernel thread: {e}"))
+}
+
+/// The monitor comes first: what happens while the state is read is heard again, and applying it twice does no harm.
+fn open(setup: &KernelSetup) -> Result<(Monitor, Option<Fib>, KernelState), FibError> {
+    let monitor = Monitor::open()?;
+    let fib = setup.fib.clone().map(Fib::open).transpose()?;
+    if let Some(fib) = &fib {
+        monitor.ignore_port(fib.port())?;
+    }
+    let state = KernelState::load(StateConfig { table: setup.table, ..StateConfig::default() })?;
+    Ok((monitor, fib, state))
+}
+
+/// Passes the kernel's notifications on until the kernel thread is gone.
+fn listen(mut monitor: Monitor, kernel: &KernelHandle) {
+    loop {
+        match monitor.recv(None) {
+            Ok(events) => {
+                if kernel.sender.send(KernelCommand::Events(events)).is_err() {
+                    return;
+                }
+            }
+            Err(error) => {
+                tracing::error!(%error, "the kernel's notifications cannot be read; trying again");
+                thread::sleep(PAUSE);
+            }
+        }
+    }
+}
+
+impl KernelThread {
+    fn run(&mut self) {
+        while let Some(mut command) = self.wait() {
+            let mut received = 0;
+            for _ in 0..COMMANDS_A_TURN {
+                let Some(next) = command.take() else { break };
+                if self.execute(next, &mut received).is_break() {
+                    return;
+                }
+                if received < WRITE_A_TURN {
+                    command = self.inbox.receiver.try_recv().ok();
+                }
+            }
+            self.write(received);
+        }
+    }
+
+    /// The next command; `Some(None)` when it is time to write again, `None` when nobody is left to command.
+    fn wait(&mut self) -> Option<Option<KernelCommand>> {
+        let patience = match &self.fib {
+            Some(fib) if fib.pending() > 0 && self.retry.is_zero() => Duration::ZERO,
+            Some(_) => self.retry,
+            None => IDLE,
+        };
+        match self.inbox.receiver.recv_timeout(patience) {
+            Ok(command) => Some(Some(command)),
+            Err(RecvTimeoutError::Timeout) => Some(None),
+            Err(RecvTimeoutError::Disconnected) => None,
+        }
+    }
+
+    /// Carries out a command; adds to `received` how many route changes it took out of the queue.
+    fn execute(&mut self, command: KernelCommand, received: &mut usize) -> ControlFlow<()> {
+        match command {
+            KernelCommand::Routes(changes) => {
+                *received += changes.len();
+                if let Some(fib) = &mut self.fib {
+                    for change in changes {
+                        fib.want(FibChange { prefix: change.prefix, target: change.target });
+                    }
+                }
+            }
+            KernelCommand::NextHops(requests) => self.track(requests),
+            KernelCommand::Events(events) => self.events(&events),
+            KernelCommand::Neighbor { interface, address, mac } => self.neighbor(interface, address, mac),
+            KernelCommand::Sweep => {
+                let swept = self.fib.as_mut().map_or(0, Fib::sweep);
+                if swept > 0 {
+                    tracing::info!(
+                        routes = swept,
+                        "sweeping what a previous run left and nobody wants any more"
+                    );
+                }
+            }
+            KernelCommand::Connected(source) => {
+                self.connected = source;
+                self.redistribute();
+            }
+            KernelCommand::Query(query) => {
+                query(&mut View { state: &self.state, fib: self.fib.as_mut(), tracker: &self.tracker });
+            }
+            KernelCommand::Stop { flush } => {
+                self.stop(flush);
+                return ControlFlow::Break(());
+            }
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn write(&mut self, received: usize) {
+        let Some(fib) = &mut self.fib else { return };
+        let progress = fib.write(WRITE_A_TURN);
+        if progress.refused > 0 {
+            tracing::warn!(routes = progress.refused, "the kernel refused routes; see `siskin fib --failed`");
+        }
+        self.retry = match progress.retry_after {
+            Some(after) => after.min(IDLE),
+            None if progress.pending > 0 => Duration::ZERO,
+            None => IDLE,
+        };
+        if self.inbox.settle(received, progress.pending) {
+            self.rib.wake();
+        }
+    }
+
+    fn track(&mut self, requests: Vec<NextHopRequest>) {
+        let mut answers: Vec<(NextHop, Option<Resolution>)> = Vec::new();
+        for request in requests {
+            match request {
+                NextHopRequest::Track(next_hop) => {
+                    let found = self.tracker.register(next_hop, &self.state);
+                    answers.push((next_hop, self.resolution(found)));
+                }
+                NextHopRequest::Untrack(next_hop) => self.tracker.unregister(&next_hop),
+            }
+        }
+        if !answers.is_empty() {
+            self.rib.send_blocking(RibCommand::NextHops(answers));
+        }
+    }
+
+    /// With no routes to install every next hop counts as reachable: a route server or reflector need not have a way
+    /// to what it passes on.
+    fn resolution(&self, found: Option<Resolution>) -> Option<Resolution> {
+        match found {
+            None if self.fib.is_none() => Some(Resolution { metric: 0, hops: smallvec::SmallVec::new() }),
+            other => other,
+        }
+    }
+
+    fn events(&mut self, events: &[KernelEvent]) {
+        for event in events {
+            if let Err(error) = self.state.apply(event) {
+                tracing::error!(%error, "cannot read the kernel's state again");
+            }
+            if let Some(fib) = &mut self.fib {
+                fib.on_event(event);
+            }
+        }
+        let changes = self.tracker.refresh(&self.state);
+        if !changes.is_empty() {
+            let changes = changes.into_iter().map(|(n, found)| (n, self.resolution(found))).collect();
+            self.rib.send_blocking(RibCommand::NextHops(changes));
+        }
+        self.tell(events);
+        self.redistribute();
+    }
+
+    fn tell(&mut self, events: &[KernelEvent]) {
+        for subscriber in &mut self.subscribers {
+            subscriber(&self.state, events);
+        }
+    }
+
+    fn redistribute(&mut self) {
+        if let Some(batch) = self.connected.as_mut().and_then(|c| c.refresh(&self.state)) {
+            self.rib.send_blocking(RibCommand::Batch(batch));
+        }
+    }
+
+    fn neighbor(&mut self, interface: IfIndex, address: std::net::IpAddr, mac: Option<[u8; 6]>) {
+        let Some(fib) = &mut self.fib else { return };
+        let result = match mac {
+            Some(mac) => fib.set_neighbor(interface, address, mac),
+            None => fib.remove_neighbor(interface, address),
+        };
+        if let Err(error) = result {
+            tracing::warn!(%address, %error, "the kernel refused a neighbour entry");
+        }
+    }
+
+    fn stop(&mut self, flush: bool) {
+        let Some(fib) = &mut self.fib else { return };
+        if flush {
+            let left = fib.flush();
+            tracing::info!(left, "removed our routes from the kernel");
+        }
+    }
+}
