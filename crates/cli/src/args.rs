@@ -22,8 +22,10 @@ Examples:
   siskin peers transit-a
   siskin explain 203.0.113.1
 
-BIRD's and FRR's most used forms work, too: siskin show protocols, siskin show route for ADDRESS all,
-siskin show bgp summary.
+BIRD's and FRR's most used forms work, too:
+  siskin show protocols
+  siskin show route for 203.0.113.1 all
+  siskin show bgp summary
 
 Exit codes: 0 done or found, 1 not found or a negative answer, 2 usage, 3 daemon unreachable,
 4 configuration invalid, 5 refused."

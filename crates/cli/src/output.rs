@@ -70,7 +70,7 @@ impl Output {
     /// The process's own: colours on a terminal alone, and none with `NO_COLOR`.
     pub(crate) fn standard() -> Output {
         let person = std::io::stdout().is_terminal();
-        let color = person && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty());
+        let color = person && colors_welcome();
         let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs());
         Output { json: Cell::new(false), look: Look { color, person, now } }
     }
@@ -90,6 +90,11 @@ impl Output {
         self.look
     }
 
+    /// Whether standard error may be coloured.
+    pub(crate) fn color_complaints(&self) -> bool {
+        std::io::stderr().is_terminal() && colors_welcome()
+    }
+
     /// Prints text as it is.
     pub(crate) fn text(&self, text: &str) -> Result<(), Failure> {
         self.bytes(text.as_bytes())
@@ -99,6 +104,11 @@ impl Output {
     pub(crate) fn bytes(&self, bytes: &[u8]) -> Result<(), Failure> {
         let mut stdout = std::io::stdout().lock();
         stdout.write_all(bytes).and_then(|()| stdout.flush()).map_err(|_| Failure::Closed)
+    }
+
+    /// Prints what the API answered, as it came, and a line break.
+    pub(crate) fn answer(&self, answer: &[u8]) -> Result<(), Failure> {
+        self.bytes(&[answer, b"\n"].concat())
     }
 
     /// Prints one JSON value and a line break.
@@ -118,4 +128,9 @@ impl Output {
     pub(crate) fn complain_raw(&self, text: &str) {
         let _ = std::io::stderr().lock().write_all(text.as_bytes());
     }
+}
+
+/// `NO_COLOR` with any value but an empty one says no.
+fn colors_welcome() -> bool {
+    std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty())
 }

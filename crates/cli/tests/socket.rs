@@ -231,7 +231,9 @@ async fn a_configuration_is_checked_without_a_daemon() {
     assert!(output.stdout.is_empty());
     let output = siskin(nowhere, &format!("config check {bad} --json")).await;
     let report: Value = serde_json::from_str(stdout(&output)).unwrap();
-    assert_eq!((&report["valid"], &report["diagnostics"][0]["line"]), (&Value::Bool(false), &Value::from(2)));
+    assert_eq!(report["valid"], false);
+    let lines: Vec<_> = report["diagnostics"].as_array().unwrap().iter().map(|d| &d["line"]).collect();
+    assert!(lines.contains(&&Value::from(2)), "{report}");
     assert_eq!(output.status.code(), Some(4));
 }
 

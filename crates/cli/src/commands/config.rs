@@ -30,7 +30,7 @@ fn check(output: &Output, file: &Path) -> Result<(), Failure> {
     if output.is_json() {
         output.json(&report(file, &diagnostics, valid))?;
     } else {
-        output.complain_raw(&diagnostics.render(output.look().color));
+        output.complain_raw(&diagnostics.render(output.color_complaints()));
         if valid {
             output.text(&format!("{} is valid.\n", file.display()))?;
         }
@@ -68,7 +68,7 @@ async fn apply(client: &Client, output: &Output, file: Option<&Path>) -> Result<
         .map_err(|e| Failure::Usage(format!("the file's name has no JSON form: {e}")))?;
     let answer = client.post("/v1/config/apply", body).await?;
     if output.is_json() {
-        return output.text(&format!("{}\n", String::from_utf8_lossy(&answer)));
+        return output.answer(&answer);
     }
     let report: ConfigReport = understand(&answer)?;
     output.complain_raw(&clean(&report.rendered));

@@ -28,7 +28,7 @@ pub(super) async fn run(
     let path = format!("/v1/explain{}", query([("prefix", Some(prefix.to_string())), ("peer", peer)]));
     let answer = client.get(&path).await?;
     if output.is_json() {
-        return output.text(&format!("{}\n", String::from_utf8_lossy(&answer)));
+        return output.answer(&answer);
     }
     output.text(&render(&understand(&answer)?, output.look()))
 }

@@ -56,7 +56,7 @@ async fn show<T: serde::de::DeserializeOwned>(
 ) -> Result<(), Failure> {
     let answer = client.get(path).await?;
     if output.is_json() {
-        return output.text(&format!("{}\n", String::from_utf8_lossy(&answer)));
+        return output.answer(&answer);
     }
     output.text(&render(&understand(&answer)?, output.look()))
 }

@@ -28,7 +28,7 @@ pub(super) async fn act(
     let name = peer_name(client, given).await?;
     let answer = client.post(&format!("/v1/peers/{}/{action}", escape(&name)), Vec::new()).await?;
     if output.is_json() {
-        return output.text(&format!("{}\n", String::from_utf8_lossy(&answer)));
+        return output.answer(&answer);
     }
     let done: ActionDone = understand(&answer)?;
     output.text(&format!("{}: {}\n", done.peer, done.text))
