@@ -1,15 +1,16 @@
 //! What a new configuration changes, in words, for the log of a reload and for `siskin config plan`.
 //!
-//! Both are compared as they would be shown (the effective configuration), so no key can be forgotten; only
-//! secrets, which are not shown, are compared apart.
+//! What differs is told as it would be shown (the effective configuration), so no key can be forgotten; only secrets,
+//! which are not shown, are compared apart.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use serde::Serialize;
 use toml::{Table, Value};
 
-use crate::model::{Config, Peer};
+use crate::diagnostic::shown;
+use crate::model::{Config, Originate, Redistribute, Redistribution};
 
 /// What happened to a part of the configuration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
@@ -48,58 +49,75 @@ impl fmt::Display for Change {
             write!(f, ": {}", self.detail)?;
         }
         if self.restarts_session {
-            f.write_str(" (the session restarts)")?;
+            let verb = if self.kind == ChangeKind::Removed { "ends" } else { "restarts" };
+            write!(f, " (the session {verb})")?;
         }
         Ok(())
     }
 }
 
-/// Sections of tables with names: a change is told by name.
-const NAMED: [&str; 7] =
-    ["host-routes", "peer", "dynamic-peer", "policy", "prefix-set", "community-set", "redistribute"];
-
 impl Config {
     /// What going from this configuration to `new` changes, in the order of the parts' names.
     #[must_use]
     pub fn diff(&self, new: &Config) -> Vec<Change> {
-        let (old_table, new_table) = (table(self), table(new));
+        // Taken apart in full, so that a new section cannot be forgotten here.
+        let Config {
+            router,
+            kernel,
+            api,
+            originate,
+            redistribute,
+            host_routes,
+            rpki,
+            irr,
+            peeringdb,
+            peers,
+            dynamic_peers,
+            policies: _,
+            policy_rules,
+            prefix_sets,
+            community_sets,
+            not_yet: _,
+        } = self;
         let mut changes = Vec::new();
-        for section in keys(&old_table, &new_table) {
-            let (old_section, new_section) = (old_table.get(section), new_table.get(section));
-            if section == "originate" {
-                compare_named(section, &originated(old_section), &originated(new_section), &mut changes);
-            } else if NAMED.contains(&section) {
-                let (old_section, new_section) = (as_table(old_section), as_table(new_section));
-                compare_named(section, &old_section, &new_section, &mut changes);
-            } else {
-                for detail in details(&as_table(old_section), &as_table(new_section)) {
-                    changes.push(changed(section, detail));
-                }
-            }
-        }
+        compare("router", router, &new.router, &mut changes);
+        compare("kernel", kernel, &new.kernel, &mut changes);
+        compare("api", api, &new.api, &mut changes);
+        compare("rpki", rpki, &new.rpki, &mut changes);
+        compare("irr", irr, &new.irr, &mut changes);
+        compare("peeringdb", peeringdb, &new.peeringdb, &mut changes);
+        let (old_prefixes, new_prefixes) = (by_prefix(originate), by_prefix(&new.originate));
+        compare_each("originate", &old_prefixes, &new_prefixes, &mut changes);
+        compare_each("redistribute", &by_kind(redistribute), &by_kind(&new.redistribute), &mut changes);
+        compare_each("host-routes", host_routes, &new.host_routes, &mut changes);
+        compare_each("peer", peers, &new.peers, &mut changes);
+        compare_each("dynamic-peer", dynamic_peers, &new.dynamic_peers, &mut changes);
+        compare_lists("policy", "rules", policy_rules, &new.policy_rules, &mut changes);
+        compare_lists("prefix-set", "prefixes", prefix_sets, &new.prefix_sets, &mut changes);
+        compare_lists("community-set", "communities", community_sets, &new.community_sets, &mut changes);
         self.tell_sessions(new, &mut changes);
         changes.sort_by(|one, other| one.what.cmp(&other.what));
         changes
     }
 
-    /// Marks the peers whose session restarts, and adds those of which only the secret changed.
+    /// Adds the peers of which only the secret changed, and marks those whose session cannot stay.
     fn tell_sessions(&self, new: &Config, changes: &mut Vec<Change>) {
+        let mut closed: BTreeSet<String> = BTreeSet::new();
         for (name, peer) in &self.peers {
-            let Some(other) = new.peers.get(name) else { continue };
             let what = format!("peer.{name}");
-            if peer.session.password != other.session.password
-                && peer.session.password.is_some() == other.session.password.is_some()
+            let other = new.peers.get(name);
+            if let Some(other) = other
+                && let (Some(old), Some(new)) = (&peer.session.password, &other.session.password)
+                && old != new
             {
                 changes.push(changed(&what, "password changed".to_owned()));
             }
-            let restarts = peer.enabled && (peer.session_differs(other) || !other.enabled);
-            if restarts && let Some(change) = changes.iter_mut().rfind(|change| change.what == what) {
-                change.restarts_session = true;
+            if peer.enabled && other.is_none_or(|other| peer.session_differs(other) || !other.enabled) {
+                closed.insert(what);
             }
         }
-        for change in changes.iter_mut().filter(|c| c.kind == ChangeKind::Removed) {
-            let name = change.what.strip_prefix("peer.");
-            change.restarts_session = name.and_then(|n| self.peers.get(n)).is_some_and(|p: &Peer| p.enabled);
+        for change in changes {
+            change.restarts_session = closed.contains(&change.what);
         }
     }
 }
@@ -108,36 +126,64 @@ fn changed(what: &str, detail: String) -> Change {
     Change { kind: ChangeKind::Changed, what: what.to_owned(), detail, restarts_session: false }
 }
 
-/// The effective configuration as a table.
-fn table(config: &Config) -> Table {
-    Table::try_from(config).unwrap_or_default()
-}
-
-fn as_table(value: Option<&Value>) -> Table {
-    value.and_then(Value::as_table).cloned().unwrap_or_default()
-}
-
 /// `[[originate]]` by prefix.
-fn originated(value: Option<&Value>) -> Table {
-    let list = value.and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
-    let named = |value: &Value| Some((value.get("prefix")?.as_str()?.to_owned(), value.clone()));
-    list.iter().filter_map(named).collect()
+fn by_prefix(list: &[Originate]) -> BTreeMap<String, &Originate> {
+    list.iter().map(|originate| (originate.prefix.to_string(), originate)).collect()
 }
 
-fn keys<'t>(old: &'t Table, new: &'t Table) -> BTreeSet<&'t str> {
-    old.keys().chain(new.keys()).map(String::as_str).collect()
+/// `[redistribute.*]` by its last word.
+fn by_kind(redistribute: &Redistribute) -> BTreeMap<String, &Redistribution> {
+    let Redistribute { connected, static_routes, kernel } = redistribute;
+    let kinds = [("connected", connected), ("static", static_routes), ("kernel", kernel)];
+    kinds.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value.as_ref()?))).collect()
 }
 
-fn compare_named(section: &str, old: &Table, new: &Table, changes: &mut Vec<Change>) {
-    for name in keys(old, new) {
+/// A section that stands once.
+fn compare<T: Serialize + PartialEq>(section: &str, old: &T, new: &T, changes: &mut Vec<Change>) {
+    for detail in differences(old, new) {
+        changes.push(changed(section, detail));
+    }
+}
+
+/// Tables with names.
+fn compare_each<T: Serialize + PartialEq>(
+    section: &str,
+    old: &BTreeMap<String, T>,
+    new: &BTreeMap<String, T>,
+    changes: &mut Vec<Change>,
+) {
+    compare_named(section, old, new, changes, |old, new| differences(old, new));
+}
+
+/// Tables with names that hold one list.
+fn compare_lists(
+    section: &str,
+    key: &str,
+    old: &BTreeMap<String, Vec<String>>,
+    new: &BTreeMap<String, Vec<String>>,
+    changes: &mut Vec<Change>,
+) {
+    compare_named(section, old, new, changes, |old, new| {
+        if old == new { Vec::new() } else { vec![list_detail(key, quoted(old), quoted(new))] }
+    });
+}
+
+fn compare_named<T>(
+    section: &str,
+    old: &BTreeMap<String, T>,
+    new: &BTreeMap<String, T>,
+    changes: &mut Vec<Change>,
+    details: impl Fn(&T, &T) -> Vec<String>,
+) {
+    let names: BTreeSet<&String> = old.keys().chain(new.keys()).collect();
+    for name in names {
         let what = format!("{section}.{name}");
-        let whole =
-            |kind| Change { kind, what: what.clone(), detail: String::new(), restarts_session: false };
+        let whole = |kind, what| Change { kind, what, detail: String::new(), restarts_session: false };
         match (old.get(name), new.get(name)) {
-            (None, _) => changes.push(whole(ChangeKind::Added)),
-            (_, None) => changes.push(whole(ChangeKind::Removed)),
+            (None, _) => changes.push(whole(ChangeKind::Added, what)),
+            (_, None) => changes.push(whole(ChangeKind::Removed, what)),
             (Some(old), Some(new)) => {
-                let details = details(&as_table(Some(old)), &as_table(Some(new)));
+                let details = details(old, new);
                 if !details.is_empty() {
                     changes.push(changed(&what, details.join(", ")));
                 }
@@ -146,23 +192,32 @@ fn compare_named(section: &str, old: &Table, new: &Table, changes: &mut Vec<Chan
     }
 }
 
+/// Key by key what differs between two values, as they would be shown.
+fn differences<T: Serialize + PartialEq>(old: &T, new: &T) -> Vec<String> {
+    if old == new {
+        return Vec::new();
+    }
+    let table = |value: &T| Table::try_from(value).unwrap_or_default();
+    details(&table(old), &table(new))
+}
+
 /// Key by key what differs between two tables.
 fn details(old: &Table, new: &Table) -> Vec<String> {
     let text = |value: Option<&Value>| value.map_or_else(|| "unset".to_owned(), short);
-    keys(old, new)
-        .into_iter()
+    let keys: BTreeSet<&String> = old.keys().chain(new.keys()).collect();
+    keys.into_iter()
         .filter(|key| old.get(*key) != new.get(*key))
         .map(|key| match (old.get(key), new.get(key)) {
-            (Some(Value::Array(old)), Some(Value::Array(new))) => list_detail(key, old, new),
+            (Some(Value::Array(old)), Some(Value::Array(new))) => list_detail(key, texts(old), texts(new)),
             (old, new) => format!("{key}: {} → {}", text(old), text(new)),
         })
         .collect()
 }
 
 /// Lists are told by what they gained and lost, or that their order changed.
-fn list_detail(key: &str, old: &[Value], new: &[Value]) -> String {
-    let gained = new.iter().filter(|value| !old.contains(value)).map(|v| format!("+{}", short(v)));
-    let lost = old.iter().filter(|value| !new.contains(value)).map(|v| format!("-{}", short(v)));
+fn list_detail(key: &str, old: BTreeSet<String>, new: BTreeSet<String>) -> String {
+    let lost = old.difference(&new).map(|text| format!("-{}", shown(text, SHORT)));
+    let gained = new.difference(&old).map(|text| format!("+{}", shown(text, SHORT)));
     let all: Vec<String> = lost.chain(gained).collect();
     match all.len() {
         0 => format!("{key}: another order"),
@@ -171,7 +226,18 @@ fn list_detail(key: &str, old: &[Value], new: &[Value]) -> String {
     }
 }
 
+fn texts(list: &[Value]) -> BTreeSet<String> {
+    list.iter().map(Value::to_string).collect()
+}
+
+fn quoted(list: &[String]) -> BTreeSet<String> {
+    list.iter().map(|text| format!("\"{text}\"")).collect()
+}
+
+/// The most characters of a value that is shown.
+const SHORT: usize = 80;
+
 /// A value in a line.
 fn short(value: &Value) -> String {
-    crate::diagnostic::shown(&value.to_string(), 80)
+    shown(&value.to_string(), SHORT)
 }

@@ -3,7 +3,9 @@
 mod local;
 mod peer;
 mod policy;
+mod routes;
 mod secret;
+mod session;
 
 use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -28,7 +30,8 @@ struct Checker<'r> {
     /// Where relative paths begin.
     base: &'r Path,
     not_yet: Vec<NotYet>,
-    warned: BTreeSet<Location>,
+    /// Which warning was given for which place: a group's key is used by many peers but written once.
+    warned: BTreeSet<(&'static str, Location)>,
 }
 
 /// Checks everything. `None`: something is wrong and reported.
@@ -86,8 +89,7 @@ impl Checker<'_> {
     /// Notes the use of a key that does nothing yet; `row` is its row in the table, `path` what the user wrote.
     fn not_yet(&mut self, row: &str, path: &str, at: Location) {
         let Some(instead) = not_yet::instead_of(row) else { return };
-        // A group's key is used by many peers but written once.
-        if !self.warned.insert(at) {
+        if !self.warned.insert((instead, at)) {
             return;
         }
         let message = format!("`{path}` is configured, but this version does not do it yet: {instead}");

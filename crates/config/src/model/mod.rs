@@ -10,8 +10,10 @@ mod filter;
 mod local;
 mod peer;
 mod router;
+mod routes;
 mod secret;
 pub(crate) mod serialize;
+mod session;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -25,12 +27,11 @@ pub use filter::{AsSet, IrrFilter, IrrSource, LimitAction, Limits, MaxPrefix, Ma
 pub use local::{
     Communities, Guard, HostRoutes, Originate, OriginateKernel, Redistribute, Redistribution, Vm,
 };
-pub use peer::{
-    AddPath, AddPathSend, AsnRule, Bfd, DynamicPeer, Endpoint, GracefulRestart, NextHopMode, Peer, PeerKind,
-    PolicyChoice, RouteSettings, SessionSettings, Ttl,
-};
+pub use peer::{DynamicPeer, Endpoint, Peer};
 pub use router::{Api, Kernel, Multipath, OnStop, Router};
+pub use routes::{Bfd, NextHopMode, PolicyChoice, RouteSettings};
 pub use secret::Secret;
+pub use session::{AddPath, AddPathSend, AsnRule, GracefulRestart, PeerKind, SessionSettings, Ttl};
 
 use crate::not_yet::NotYet;
 

@@ -66,3 +66,14 @@ macro_rules! named_lists {
 named_lists!(rules, "rules");
 named_lists!(prefixes, "prefixes");
 named_lists!(communities, "communities");
+
+/// An absent part is written `false`, as the file switches it off.
+pub(crate) fn off_option<S: Serializer, T: Serialize>(
+    value: &Option<T>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    match value {
+        Some(value) => value.serialize(serializer),
+        None => serializer.serialize_bool(false),
+    }
+}

@@ -3,6 +3,7 @@
 //! [`Section`] reads the keys of one table and reports those nobody asked for; [`Value`] reads one value;
 //! `raw` has the tables of the file.
 
+mod filter_values;
 mod literal;
 mod peer_values;
 pub(crate) mod raw;

@@ -47,7 +47,13 @@ fn every_section_of_the_contract_is_taken() {
 fn what_this_version_does_not_do_is_listed_once_each() {
     let loaded = check(INTERFACE).unwrap();
     let keys: Vec<&str> = loaded.config.not_yet().iter().map(|n| n.key.as_str()).collect();
-    for key in ["rpki", "host-routes.vmbr1.filter", "peer.transit-a.bfd", "peer.ix-neighbour.irr"] {
+    for key in [
+        "policy.fabric-in: rpki",
+        "rpki",
+        "host-routes.vmbr1.filter",
+        "peer.transit-a.bfd",
+        "peer.ix-neighbour.irr",
+    ] {
         assert!(keys.contains(&key), "{key} in {keys:?}");
     }
     assert_eq!(loaded.warnings.len(), keys.len(), "{}", loaded.warnings);
@@ -56,6 +62,17 @@ fn what_this_version_does_not_do_is_listed_once_each() {
     let two = "[peer-group.g]\nbfd = true\nasn = 65001\nimport = 'accept-all'\nexport = 'accept-all'\n\
                [peer.a]\ngroup = 'g'\naddress = '192.0.2.1'\n[peer.b]\ngroup = 'g'\naddress = '192.0.2.2'\n";
     assert_eq!(config(&with_router(two)).not_yet().len(), 1, "a group's key is written once");
+}
+
+#[test]
+fn a_role_without_policies_is_said_even_where_the_group_is_fine_for_others() {
+    let text = "[peer-group.g]\nrole = 'provider'\nasn = 65001\n\
+                [peer.a]\ngroup = 'g'\naddress = '192.0.2.1'\nimport = 'accept-all'\nexport = 'accept-all'\n\
+                [peer.b]\ngroup = 'g'\naddress = '192.0.2.2'\n";
+    let config = config(&with_router(text));
+    let messages: Vec<&str> = config.not_yet().iter().map(|n| n.message.as_str()).collect();
+    assert_eq!(messages.len(), 2, "{messages:?}");
+    assert!(messages[1].contains("peer.b.role") && messages[1].contains("takes nothing and gives nothing"));
 }
 
 #[test]

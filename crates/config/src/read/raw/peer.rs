@@ -11,6 +11,7 @@ use crate::diagnostic::Report;
 use crate::model::{
     AddPath, AsnRule, Bfd, Communities, GracefulRestart, IrrFilter, MaxPrefix, NamePattern, RpkiMode,
 };
+use crate::read::filter_values as filters;
 use crate::read::peer_values::{self as values, RawFamilies, TtlSecurity};
 use crate::read::{Section, Value};
 use crate::source::Location;
@@ -86,11 +87,11 @@ peer_keys! {
     add_path "add-path" AddPath = values::add_path;
     graceful_restart "graceful-restart" Option<GracefulRestart> = values::graceful_restart;
     role "role" Role = values::role;
-    rpki "rpki" RpkiMode = values::rpki_mode;
-    irr "irr" Option<IrrFilter> = values::irr;
+    rpki "rpki" RpkiMode = filters::rpki_mode;
+    irr "irr" Option<IrrFilter> = filters::irr;
     bogons "bogons" bool = Value::boolean;
-    max_prefix "max-prefix" Option<MaxPrefix> = values::max_prefix;
-    max_prefix_out "max-prefix-out" Option<MaxPrefix> = values::max_prefix;
+    max_prefix "max-prefix" Option<MaxPrefix> = filters::max_prefix;
+    max_prefix_out "max-prefix-out" Option<MaxPrefix> = filters::max_prefix;
     import "import" String = name;
     export "export" String = name;
     default_originate "default-originate" FamilySet = values::default_originate;

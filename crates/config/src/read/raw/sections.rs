@@ -9,7 +9,7 @@ use toml::de::DeValue;
 
 use crate::diagnostic::Report;
 use crate::model::{Communities, Guard, HostPort, MacAddress, Multipath, OnStop, OriginateKernel};
-use crate::read::peer_values::registry_sources;
+use crate::read::filter_values::registry_sources;
 use crate::read::{Section, Value};
 use crate::source::{Location, Spanned};
 

@@ -1,0 +1,159 @@
+//! What a peer's session is made of, with the defaults of its kind.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use siskin_net::{Asn, FamilySet};
+
+use super::peer::Table;
+use super::{Checker, secret};
+use crate::model::{AddPath, AddPathSend, AsnRule, Endpoint, GracefulRestart, Secret, SessionSettings, Ttl};
+use crate::read::TtlSecurity;
+use crate::read::raw::PeerKeys;
+use crate::source::Spanned;
+
+impl Checker<'_> {
+    pub(super) fn session(
+        &mut self,
+        keys: &PeerKeys,
+        table: &Table,
+        endpoint: Option<&Endpoint>,
+        router_asn: Asn,
+    ) -> Option<SessionSettings> {
+        let source = self.source(keys, endpoint);
+        let password = self.password(keys);
+        let local_asn = keys.local_asn.map_or(router_asn, |l| l.value);
+        let asn = self.asn(keys, table, local_asn);
+        let ttl = self.ttl(keys, asn.as_ref().is_some_and(|rule| rule.is_internal(local_asn)));
+        if let Some(add_path) = keys.add_path.filter(|a| a.value.receive || a.value.send != AddPathSend::Off)
+        {
+            self.not_yet("peer.add-path", &table.key("add-path"), add_path.at);
+        }
+        if let Some(restart) = keys.graceful_restart.filter(|g| g.value.is_some()) {
+            self.not_yet("peer.graceful-restart", &table.key("graceful-restart"), restart.at);
+        }
+        if let Some(families) = keys.families.filter(|f| f.value.extended_next_hop) {
+            self.not_yet("peer.extended-next-hop", &table.key("families"), families.at);
+        }
+        let default_restart =
+            GracefulRestart { time: Duration::from_secs(120), stale: Duration::from_secs(300) };
+        Some(SessionSettings {
+            asn: asn?,
+            local_asn,
+            port: keys.port.map_or(179, |p| p.value),
+            source,
+            passive: keys.passive.is_some_and(|p| p.value),
+            password,
+            ttl,
+            hold_time: keys.hold_time.map_or(Duration::from_secs(90), |h| h.value),
+            families: keys.families.map_or(FamilySet::BOTH, |f| f.value.set),
+            extended_next_hop: keys.families.is_some_and(|f| f.value.extended_next_hop)
+                || endpoint.is_some_and(Endpoint::is_link_local),
+            add_path: keys.add_path.map_or(AddPath { receive: false, send: AddPathSend::Off }, |a| a.value),
+            graceful_restart: keys.graceful_restart.map_or(Some(default_restart), |g| g.value),
+            role: keys.role.map(|r| r.value),
+        })
+    }
+
+    fn asn(&mut self, keys: &PeerKeys, table: &Table, local_asn: Asn) -> Option<AsnRule> {
+        let Some(asn) = &keys.asn else {
+            if !keys.wrong.contains(&"asn") {
+                self.report
+                    .error(table.at, format!("`asn` is missing in [{}]", table.path))
+                    .label("the peer's AS number is needed")
+                    .help("a number, or \"external\" (any but ours), or \"internal\" (ours)");
+            }
+            return None;
+        };
+        let mixed = match &asn.value {
+            AsnRule::OneOf(ranges) => {
+                ranges.iter().any(|r| r.contains(&local_asn))
+                    && ranges.iter().any(|r| *r.start() != local_asn || *r.end() != local_asn)
+            }
+            AsnRule::Is(_) | AsnRule::External | AsnRule::Internal => false,
+        };
+        if mixed {
+            self.report
+                .error(asn.at, format!("the list mixes our own AS {local_asn} with others"))
+                .label("internal and external peers are treated differently")
+                .help("make two sections of it");
+            return None;
+        }
+        Some(asn.value.clone())
+    }
+
+    fn source(&mut self, keys: &PeerKeys, endpoint: Option<&Endpoint>) -> Option<IpAddr> {
+        let source = keys.source?;
+        match endpoint {
+            Some(Endpoint::Unnumbered { .. }) => {
+                self.report
+                    .error(source.at, "an unnumbered session runs between link-local addresses")
+                    .label("`source` has no place here");
+                None
+            }
+            Some(Endpoint::Address { address, .. }) if address.is_ipv4() != source.value.is_ipv4() => {
+                let draft = self
+                    .report
+                    .error(source.at, "`source` and `address` are of different families")
+                    .label("of the other family");
+                if let Some(address) = &keys.address {
+                    draft.also(address.at, "the peer's address");
+                }
+                None
+            }
+            _ => Some(source.value),
+        }
+    }
+
+    fn ttl(&mut self, keys: &PeerKeys, internal: bool) -> Ttl {
+        let multihop = keys.multihop.and_then(|m| m.value.map(|hops| Spanned { value: hops, at: m.at }));
+        let security = keys.ttl_security.map(|t| t.value);
+        match (security, multihop) {
+            (Some(TtlSecurity::Hops(hops)), Some(multihop)) => {
+                self.report
+                    .error(multihop.at, "`multihop` and `ttl-security` both say how far away the peer may be")
+                    .label("say it once");
+                Ttl::Security(hops)
+            }
+            (Some(TtlSecurity::Hops(hops)), None) => Ttl::Security(hops),
+            (Some(TtlSecurity::On), multihop) => Ttl::Security(multihop.map_or(1, |m| m.value)),
+            (_, Some(multihop)) => Ttl::Send(multihop.value),
+            (_, None) => Ttl::Send(if internal { 64 } else { 1 }),
+        }
+    }
+
+    fn password(&mut self, keys: &PeerKeys) -> Option<Secret> {
+        match (&keys.password, &keys.password_file) {
+            (Some(password), Some(file)) => {
+                self.report
+                    .error(file.at, "`password` and `password-file` exclude each other")
+                    .label("one too many")
+                    .also(password.at, "the other");
+                None
+            }
+            (Some(password), None) => Some(Secret::new(password.value.clone())),
+            (None, Some(file)) => {
+                let path = self.base.join(&file.value);
+                match secret::read(&path) {
+                    Ok(secret) => {
+                        let readable = secret::is_world_readable(&path);
+                        if readable && self.warned.insert(("a secret", file.at)) {
+                            self.report
+                                .warning(file.at, format!("`{}` can be read by everybody", path.display()))
+                                .label("a secret")
+                                .help("chmod o-r it");
+                        }
+                        Some(secret)
+                    }
+                    Err(why) => {
+                        self.report
+                            .error(file.at, format!("the password cannot be read from `{}`", path.display()))
+                            .label(why);
+                        None
+                    }
+                }
+            }
+            (None, None) => None,
+        }
+    }
+}
