@@ -77,7 +77,10 @@ impl Daemon {
     pub fn check_alive(&mut self) -> Result {
         match self.ended()? {
             None => Ok(()),
-            Some(status) => fail(format!("{} ended ({status}):\n{}", self.name, last_lines(&self.log(), 15))),
+            Some(status) => {
+                let end = last_lines(&self.log(), 15);
+                Err(Error::last(format!("{} ended ({status}):\n{end}", self.name)))
+            }
         }
     }
 

@@ -11,7 +11,8 @@ pub const SOON: Duration = Duration::from_secs(45);
 /// Asks until `is_so` answers true.
 ///
 /// # Errors
-/// After `limit`: the sentence `what`, with the last error that `is_so` gave.
+/// After `limit`: the sentence `what`, with the last error that `is_so` gave; at once, when that error is one
+/// that waiting does not mend.
 pub fn wait_for(what: &str, limit: Duration, mut is_so: impl FnMut() -> Result<bool>) -> Result {
     wait_some(what, limit, || is_so().map(|yes| yes.then_some(())))
 }
@@ -27,6 +28,7 @@ pub fn wait_some<T>(what: &str, limit: Duration, mut find: impl FnMut() -> Resul
         let last = match find() {
             Ok(Some(found)) => return Ok(found),
             Ok(None) => String::new(),
+            Err(error) if error.is_last() => return Err(error.during(format!("waiting for: {what}"))),
             Err(error) => format!(" (last answer: {error})"),
         };
         if start.elapsed() >= limit {
