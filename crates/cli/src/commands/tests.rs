@@ -96,6 +96,24 @@ fn many_peers_with_the_same_outcome_share_a_line() {
 }
 
 #[test]
+fn falling_off_the_end_of_a_long_policy_reads_well() {
+    let mut explanation: Explanation = fixture!("explain-filtered");
+    let path = &mut explanation.paths[0];
+    let trace = path.policy.as_mut().unwrap();
+    let step = |n: usize, matched| siskin_api::PolicyStep {
+        rule: format!("transit-in rule {n}"),
+        text: format!("add community 64500:{n} if as-path has 64505"),
+        matched,
+        effect: matched.then(|| format!("community 64500:{n} added")),
+    };
+    trace.steps = (1..=20).map(|n| step(n, n == 18)).collect();
+    trace.rule = "transit-in rule 18".into();
+    path.path.rejected =
+        Some(siskin_api::Rejection { rule: "default-reject".into(), text: "no rule accepted it".into() });
+    insta::assert_snapshot!("explain-default-reject", explain::render(&explanation, PLAIN));
+}
+
+#[test]
 fn colour_changes_nothing_but_colour() {
     let explanation: Explanation = fixture!("explain-best");
     let colored = explain::render(&explanation, Look { color: true, ..PLAIN });

@@ -1,10 +1,13 @@
 //! The import section: the checks and rules each path met, and what they changed.
 
-use siskin_api::{AttributeChange, ExplainedPath};
+use siskin_api::{AttributeChange, ExplainedPath, PolicyStep, PolicyTrace};
 
 use crate::output::{Look, Tone};
 use crate::table::{Cell, Table};
 use crate::words::giver;
+
+/// From so many on, rules without a match that follow each other share a line.
+const COLLAPSED: usize = 5;
 
 /// A block for each path: checks in one line, each rule in a line, changes in a line.
 pub(super) fn render(paths: &[ExplainedPath], look: Look) -> String {
@@ -36,26 +39,7 @@ fn lines(path: &ExplainedPath) -> Vec<Vec<Cell>> {
         ]);
     }
     if let Some(policy) = &path.policy {
-        for step in &policy.steps {
-            let ends = step.rule == policy.rule;
-            let (tone, word) = match (step.matched, ends, policy.accepted) {
-                (false, ..) => (Tone::Dim, "no match"),
-                (true, true, true) => (Tone::Good, "accepts"),
-                (true, true, false) => (Tone::Bad, "rejects"),
-                (true, false, _) => (Tone::Plain, "matches"),
-            };
-            let effect = step.effect.as_deref().filter(|_| !ends).unwrap_or_default();
-            lines.push(vec![
-                Cell::toned(tone, word),
-                step.rule.as_str().into(),
-                step.text.as_str().into(),
-                effect.into(),
-            ]);
-        }
-        if !policy.steps.iter().any(|s| s.rule == policy.rule) {
-            let word = if policy.accepted { (Tone::Good, "accepts") } else { (Tone::Bad, "rejects") };
-            lines.push(vec![Cell::toned(word.0, word.1), policy.rule.as_str().into(), ending(path)]);
-        }
+        lines.extend(rules(path, policy));
     } else if let (Some(rejected), true) = (&path.path.rejected, failed.is_empty()) {
         lines.push(vec![
             Cell::toned(Tone::Bad, "rejects"),
@@ -64,7 +48,9 @@ fn lines(path: &ExplainedPath) -> Vec<Vec<Cell>> {
         ]);
     }
     if !path.changes.is_empty() {
-        let changes: Vec<String> = path.changes.iter().map(change).collect();
+        // The length follows from the path.
+        let changes = path.changes.iter().filter(|c| c.attribute != "as_path_length");
+        let changes: Vec<String> = changes.map(change).collect();
         lines.push(vec![Cell::toned(Tone::Plain, "changed"), changes.join("; ").into()]);
     }
     if lines.is_empty() {
@@ -73,13 +59,42 @@ fn lines(path: &ExplainedPath) -> Vec<Vec<Cell>> {
     lines
 }
 
-/// The text of a verdict no listed rule gave, like falling off the end.
-fn ending(path: &ExplainedPath) -> Cell {
-    path.path.rejected.as_ref().map(|r| r.text.as_str()).unwrap_or_default().into()
+/// The rules that ran, and the verdict where none of them gave it, as when the run falls off the end.
+fn rules(path: &ExplainedPath, policy: &PolicyTrace) -> Vec<Vec<Cell>> {
+    let verdict = path.path.rejected.as_ref().map_or(&policy.rule, |r| &r.rule);
+    let mut lines = Vec::new();
+    for run in policy.steps.chunk_by(|a, b| !a.matched && !b.matched) {
+        if let ([first, .., last], true) = (run, run.len() >= COLLAPSED) {
+            let (first, last) = (&first.rule, &last.rule);
+            let (word, rules) = (Cell::toned(Tone::Dim, "no match"), format!("{} rules", run.len()));
+            lines.push(vec![word, rules.into(), Cell::toned(Tone::Dim, format!("{first} to {last}"))]);
+            continue;
+        }
+        lines.extend(run.iter().map(|step| rule(step, &step.rule == verdict, policy.accepted)));
+    }
+    if let Some(rejected) =
+        path.path.rejected.as_ref().filter(|_| policy.steps.iter().all(|s| &s.rule != verdict))
+    {
+        let (rule, text) = (rejected.rule.as_str(), rejected.text.as_str());
+        lines.push(vec![Cell::toned(Tone::Bad, "rejects"), rule.into(), text.into()]);
+    }
+    lines
+}
+
+/// One rule: whether it matched, where it stands, what it says, what it did.
+fn rule(step: &PolicyStep, ends: bool, accepted: bool) -> Vec<Cell> {
+    let (tone, word) = match (step.matched, ends, accepted) {
+        (false, ..) => (Tone::Dim, "no match"),
+        (true, true, true) => (Tone::Good, "accepts"),
+        (true, true, false) => (Tone::Bad, "rejects"),
+        (true, false, _) => (Tone::Plain, "matches"),
+    };
+    let effect = step.effect.as_deref().filter(|_| !ends).unwrap_or_default();
+    vec![Cell::toned(tone, word), step.rule.as_str().into(), step.text.as_str().into(), effect.into()]
 }
 
 /// `local_pref: none -> 100`.
-pub(super) fn change(change: &AttributeChange) -> String {
+fn change(change: &AttributeChange) -> String {
     let side = |s: &Option<String>| s.as_deref().filter(|s| !s.is_empty()).unwrap_or("none").to_owned();
     format!("{}: {} -> {}", change.attribute, side(&change.from), side(&change.to))
 }
