@@ -157,7 +157,8 @@ impl Group {
         self.mark_beginnings(family, outbox);
         let mut more = self.broadcast(context, outbox, budget);
         for member in 0..self.members.len() {
-            let waits = !self.members[member].pending[family].due.is_empty();
+            let waits = !self.members[member].pending[family].due.is_empty()
+                && !self.members[member].begin_due.contains(family);
             if waits && outbox.room(self.members[member].peer) {
                 more |= self.catch_up(member, context, outbox, budget);
             }

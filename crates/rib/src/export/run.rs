@@ -145,8 +145,13 @@ impl Group {
         if self.state[family].dirty.is_empty() {
             return false;
         }
-        let ready: SmallVec<[PeerId; 16]> =
-            self.members.iter().map(|m| m.peer).filter(|peer| outbox.room(*peer)).collect();
+        // A member that awaits the beginning of a refresh is told everything behind that.
+        let ready: SmallVec<[PeerId; 16]> = self
+            .members
+            .iter()
+            .filter(|member| !member.begin_due.contains(family) && outbox.room(member.peer))
+            .map(|member| member.peer)
+            .collect();
         if ready.is_empty() {
             return false;
         }

@@ -9,6 +9,7 @@ use siskin_policy::RuleId;
 
 use super::Rib;
 use super::turn::{Unusable, candidate};
+use crate::config::PeerInfo;
 use crate::export::{Exported, Input, OWN_DEFAULT, Outgoing};
 use crate::peers::PathCounts;
 use crate::table::{DestId, Path, PathFlags, PathId};
@@ -287,6 +288,12 @@ impl Rib {
         })
     }
 
+    /// What is known of a peer or source; `None`: nothing, and no path of it is left.
+    #[must_use]
+    pub fn peer_info(&self, id: PeerId) -> Option<&PeerInfo> {
+        self.peers.get(id).map(|peer| &peer.info)
+    }
+
     /// Routes exchanged with a peer; zeros where it is not up.
     #[must_use]
     pub fn peer_counts(&self, id: PeerId) -> FamilyMap<PeerCounts> {
@@ -309,6 +316,13 @@ impl Rib {
     pub fn forwarding(&self, prefix: Prefix) -> Option<NextHopGroup> {
         let family = prefix.family();
         self.fib_target(family, self.tables[family].dests.find(prefix)?)
+    }
+
+    /// Whether every destination is decided and the kernel's table has been told of every change.
+    #[must_use]
+    pub fn is_settled(&self) -> bool {
+        let told = |table: &crate::table::Table| !self.kernel.in_use || table.fib.is_empty();
+        self.tables.iter().all(|(_, table)| table.dirty.is_empty() && told(table))
     }
 
     /// Update groups at work.

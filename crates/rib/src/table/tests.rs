@@ -34,7 +34,7 @@ fn entries_are_as_small_as_their_family_allows() {
         table.find_or_insert(Prefix::from_bits(Family::Ipv4, u128::from(n) << 104, 24));
     }
     let index = 8192 * 5 + 32;
-    assert!(table.dests.memory() <= 4096 * 12 + index, "{}", table.dests.memory());
+    assert!(table.dests.memory() <= 4096 * 12 + index + 1024, "{}", table.dests.memory());
 }
 
 proptest! {
