@@ -92,6 +92,16 @@ fn measure(
         // Multiplying by an odd constant and sorting by it is shuffle enough.
         order.sort_unstable_by_key(|p| ((p.bits() >> 64) as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15));
     }
+    let id = 77;
+    let gateway = if family == Family::Ipv4 { "192.0.2.1" } else { "2001:db8:a::1" };
+    let arguments = format!("nexthop add id {id} via {gateway} dev a0");
+    Command::new("ip").args(arguments.split(' ')).status()?;
+    let batches = batches(&order, id);
+    let start = cpu();
+    let raw = raw_writer(&batches)?;
+    let raw_cpu = cpu() - start;
+    // Taking the object away takes its routes along.
+    Command::new("ip").args(["nexthop", "del", "id", "77"]).status()?;
     let before = resident();
     let mut fib = Fib::open(FibConfig::default())?;
     fib.sweep();
@@ -110,16 +120,6 @@ fn measure(
         fib.want(FibChange { prefix: *p, target: None });
     }
     let remove = timed(|| write(&mut fib));
-    let id = 77;
-    let gateway = if family == Family::Ipv4 { "192.0.2.1" } else { "2001:db8:a::1" };
-    let arguments = format!("nexthop add id {id} via {gateway} dev a0");
-    Command::new("ip").args(arguments.split(' ')).status()?;
-    let batches = batches(&order, id);
-    let start = cpu();
-    let raw = raw_writer(&batches)?;
-    let raw_cpu = cpu() - start;
-    // Taking the object away takes its routes along.
-    Command::new("ip").args(["nexthop", "del", "id", "77"]).status()?;
     let rate = |t: Duration| prefixes.len() as f64 / t.as_secs_f64() / 1000.0;
     println!(
         "{family} {name}, {}: install {:.0}k/s (raw bound {:.0}k/s: {:.2} of its time, {:.2} of its CPU time), replace {:.0}k/s, remove {:.0}k/s, \

@@ -74,14 +74,9 @@ impl Book {
 
     /// Changes a cell and everything that is counted by it.
     pub(super) fn update(&mut self, prefix: Prefix, change: impl FnOnce(&mut Cell)) {
-        let old = self.table.get(prefix);
-        let mut new = old;
-        change(&mut new);
+        let (old, new) = self.table.modify(prefix, change);
         if new == old {
             return;
-        }
-        if new.wanted == NONE && new.installed == NONE && !new.is(state::PENDING) {
-            new.flags = 0;
         }
         for (was, is) in [(old.wanted, new.wanted), (old.installed, new.installed)] {
             if was != is {
@@ -99,15 +94,12 @@ impl Book {
         adjust(&mut counts.installed, old.installed != NONE, new.installed != NONE);
         adjust(&mut counts.pending, old.is(state::PENDING), new.is(state::PENDING));
         adjust(&mut counts.failed, old.is(state::FAILED), new.is(state::FAILED));
-        self.table.set(prefix, new);
     }
 
     /// Takes over what the RIB wants.
     pub(super) fn want(&mut self, prefix: Prefix, target: Option<Arc<NextHopGroup>>) {
         let wanted = target.map_or(NONE, |group| self.objects.intern(&group, prefix.family()));
-        if self.cell(prefix).is(state::FAILED) {
-            self.failures.forget(prefix);
-        }
+        self.failures.forget(prefix);
         self.update(prefix, |cell| {
             cell.wanted = wanted;
             cell.clear(state::ADOPTED | state::FAILED);

@@ -86,3 +86,6 @@ impl Failures {
         self.next_due
     }
 }
+
+#[cfg(test)]
+mod tests;

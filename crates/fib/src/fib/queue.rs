@@ -99,3 +99,6 @@ impl Queue {
         Family::ALL.into_iter().all(|family| self.len(family) == 0)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -110,25 +110,36 @@ impl<K: Key> Half<K> {
         self.rows.find(hash, |r| r.key == key && r.length == length).map(Row::cell)
     }
 
-    fn set(&mut self, prefix: Prefix, cell: Cell) {
+    fn modify(&mut self, prefix: Prefix, change: impl FnOnce(&mut Cell)) -> (Cell, Cell) {
         let (key, length) = (K::of(prefix), prefix.len());
         let hash = self.hasher.hash_one((key, length));
         let hasher = &self.hasher;
         let rehash = |r: &Row<K>| hasher.hash_one((r.key, r.length));
-        match self.rows.entry(hash, |r| r.key == key && r.length == length, rehash) {
-            Entry::Occupied(row) if cell == Cell::EMPTY => {
+        let entry = self.rows.entry(hash, |r| r.key == key && r.length == length, rehash);
+        let old = match &entry {
+            Entry::Occupied(row) => row.get().cell(),
+            Entry::Vacant(_) => Cell::EMPTY,
+        };
+        let mut new = old;
+        change(&mut new);
+        if new.wanted == NONE && new.installed == NONE && !new.is(state::PENDING) {
+            new = Cell::EMPTY;
+        }
+        match entry {
+            Entry::Occupied(row) if new == Cell::EMPTY => {
                 row.remove();
             }
             Entry::Occupied(mut row) => {
                 let row = row.get_mut();
-                (row.wanted, row.installed, row.flags) = (cell.wanted, cell.installed, cell.flags);
+                (row.wanted, row.installed, row.flags) = (new.wanted, new.installed, new.flags);
             }
-            Entry::Vacant(_) if cell == Cell::EMPTY => {}
+            Entry::Vacant(_) if new == Cell::EMPTY => {}
             Entry::Vacant(row) => {
-                let Cell { wanted, installed, flags } = cell;
+                let Cell { wanted, installed, flags } = new;
                 row.insert(Row { key, wanted, installed, length, flags });
             }
         }
+        (old, new)
     }
 
     fn for_each(&self, visit: &mut impl FnMut(Prefix, Cell)) {
@@ -173,11 +184,11 @@ impl Table {
         cell.unwrap_or(Cell::EMPTY)
     }
 
-    /// Stores a cell; an empty one frees its place.
-    pub(super) fn set(&mut self, prefix: Prefix, cell: Cell) {
+    /// Changes a cell; returns what it was and is. One with nothing wanted, installed or waiting frees its place.
+    pub(super) fn modify(&mut self, prefix: Prefix, change: impl FnOnce(&mut Cell)) -> (Cell, Cell) {
         match prefix.family() {
-            Family::Ipv4 => self.v4.set(prefix, cell),
-            Family::Ipv6 => self.v6.set(prefix, cell),
+            Family::Ipv4 => self.v4.modify(prefix, change),
+            Family::Ipv6 => self.v6.modify(prefix, change),
         }
     }
 
@@ -203,3 +214,6 @@ impl Table {
         self.v6.shrink();
     }
 }
+
+#[cfg(test)]
+mod tests;
