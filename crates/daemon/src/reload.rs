@@ -69,7 +69,8 @@ impl Daemon {
         let _one_at_a_time = self.applying.lock().await;
         let file = file.unwrap_or_else(|| self.file.clone());
         let path = file.clone();
-        let loaded = tokio::task::spawn_blocking(move || siskin_config::load(&path)).await;
+        let before = self.config();
+        let loaded = tokio::task::spawn_blocking(move || siskin_config::reload(&path, &before.config)).await;
         let generation = self.config().generation;
         let errors = match loaded {
             Ok(Ok(loaded)) => match self.open_listeners(&loaded.config) {
