@@ -103,7 +103,8 @@ pub(super) fn negotiate(config: &SessionConfig, open: &Open) -> Result<Negotiate
     let refuse = |code| Err(Notification::new(code));
     let peer_asn = open.asn();
     if peer_asn == Asn(0) || !config.peer_asn.admits(peer_asn, config.local_asn) {
-        return refuse(ErrorCode::BAD_PEER_AS);
+        // As FRR does: the number that was not expected, for the operator on the other side.
+        return Err(Notification::with_data(ErrorCode::BAD_PEER_AS, &peer_asn.0.to_be_bytes()));
     }
     let external = peer_asn != config.local_asn;
     // RFC 6286: the same identifier is an error within one AS alone.

@@ -6,7 +6,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use siskin_api::{self as api, LastError};
 use siskin_bgp::session::{Counters, DownReason, Negotiated, Session, State};
-use siskin_bgp::wire::Notification;
+use siskin_bgp::wire::{ErrorCode, Notification};
 use siskin_net::{FamilySet, Timestamp};
 
 use super::{api_state, lock};
@@ -118,6 +118,16 @@ impl PeerShared {
     }
 }
 
+/// Of a wrong AS number, the number.
+fn wrong_as(direction: api::Direction, notification: &Notification) -> Option<String> {
+    let number = u32::from_be_bytes(notification.data.as_slice().try_into().ok()?);
+    match (notification.error == ErrorCode::BAD_PEER_AS, direction) {
+        (true, api::Direction::Sent) => Some(format!("the peer says that it is AS {number}")),
+        (true, _) => Some(format!("the peer does not expect AS {number}")),
+        (false, _) => None,
+    }
+}
+
 /// A reason in the API's form.
 fn last_error(reason: &DownReason) -> LastError {
     let at = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs());
@@ -126,7 +136,7 @@ fn last_error(reason: &DownReason) -> LastError {
         code: Some(n.error.code),
         subcode: Some(n.error.subcode),
         name: n.error.to_string(),
-        text: n.shutdown_text().filter(|t| !t.is_empty()),
+        text: n.shutdown_text().filter(|t| !t.is_empty()).or_else(|| wrong_as(direction, n)),
         at,
     };
     let local = |name: &str, text: &str| LastError {
