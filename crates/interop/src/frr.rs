@@ -132,7 +132,6 @@ pub fn text(config: &Config) -> String {
         for n in config.neighbors.iter().filter(|n| n.families.contains(&family)) {
             let _ = writeln!(out, "  neighbor {} activate", n.address);
             let _ = writeln!(out, "  neighbor {} send-community all", n.address);
-            let _ = writeln!(out, "  neighbor {} soft-reconfiguration inbound", n.address);
         }
         for (index, route) in config.routes.iter().enumerate().filter(|(_, r)| r.prefix.family() == family) {
             let _ = writeln!(out, "  network {} route-map set{index}", route.prefix);

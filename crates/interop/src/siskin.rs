@@ -192,8 +192,12 @@ impl Siskin {
     /// # Errors
     /// When the API does not answer.
     pub fn paths(&self, prefix: &str) -> Result<Vec<Value>> {
+        self.paths_of(prefix, "all")
+    }
+
+    fn paths_of(&self, prefix: &str, view: &str) -> Result<Vec<Value>> {
         let parsed: Prefix = prefix.parse()?;
-        let (status, body) = http(&self.socket, "GET", &format!("/v1/routes?prefix={parsed}"))?;
+        let (status, body) = http(&self.socket, "GET", &format!("/v1/routes?prefix={parsed}&view={view}"))?;
         if status == 404 {
             return Ok(Vec::new());
         }
@@ -209,6 +213,14 @@ impl Siskin {
     /// When the API does not answer.
     pub fn path_from(&self, prefix: &str, peer: &str) -> Result<Option<Value>> {
         Ok(self.paths(prefix)?.into_iter().find(|path| path["peer"] == peer))
+    }
+
+    /// The path that a peer sent and import rejected, if there is one.
+    ///
+    /// # Errors
+    /// When the API does not answer.
+    pub fn filtered_from(&self, prefix: &str, peer: &str) -> Result<Option<Value>> {
+        Ok(self.paths_of(prefix, "filtered")?.into_iter().find(|path| path["peer"] == peer))
     }
 
     /// The attributes of the best path, if there is one.

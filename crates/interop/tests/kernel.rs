@@ -27,10 +27,22 @@ fn announced() -> Result<Vec<Announcement>> {
     Ok(vec![Announcement::plain(V4)?, Announcement::plain(V6)?])
 }
 
-/// Waits for a kernel route with exactly these next hops.
+/// Waits for a kernel route with exactly these next hops. A gateway's link-local address will do for its global one:
+/// peers on the link may send both (RFC 2545).
 fn installed(ns: &Ns, dst: &str, hops: &[&str]) -> Result<KernelRoute> {
+    let interface = |hop: &str| hop.split_once('%').map(|(_, interface)| interface.to_owned());
+    let same = |have: &[String]| {
+        let mut have: Vec<&String> = have.iter().collect();
+        let mut wanted = hops.to_vec();
+        have.sort_by_key(|hop| interface(hop));
+        wanted.sort_by_key(|hop| interface(hop));
+        let one = |(have, wanted): (&&String, &&str)| {
+            have == wanted || have.starts_with("fe80:") && interface(have) == interface(wanted)
+        };
+        have.len() == wanted.len() && have.iter().zip(&wanted).all(one)
+    };
     wait_some(&format!("kernel route {dst} with {hops:?}"), SOON, || {
-        Ok(siskin_route(ns, dst)?.filter(|route| route.hops == hops))
+        Ok(siskin_route(ns, dst)?.filter(|route| same(&route.hops)))
     })
 }
 
@@ -320,7 +332,8 @@ fn routes_go_to_the_table_of_the_configuration_or_nowhere() -> Result {
         })?;
         assert_eq!(siskin_route(&us, V4)?, None);
         siskin.stop()?;
-        us.ip("route flush table 100")?;
+        us.ip("route del 10.100.0.0/16 table 100 proto 201")?;
+        us.ip("-6 route del 2001:db8:f::/48 table 100 proto 201")?;
         siskin.write_config(&format!("{}\n[kernel]\ninstall = false\n", open_to_peer()))?;
         siskin.start_again()?;
         best(&siskin, V4)?;
