@@ -51,7 +51,8 @@ impl<T: Slot> Slab<T> {
 
     /// Every number in use is below this.
     pub(crate) fn end(&self) -> u32 {
-        (self.chunks.len() * CHUNK) as u32
+        let full = self.chunks.len().saturating_sub(1) * CHUNK;
+        full as u32 + self.chunks.last().map_or(0, |last| last.fresh)
     }
 
     /// Stores `value` and returns its number.

@@ -184,8 +184,8 @@ impl Node {
     pub fn settle(&mut self) {
         for _ in 0..10_000 {
             self.deliver();
-            let asked = self.answer_next_hops();
-            let more = asked | self.rib.turn(1000) | self.drain_fib(1000) | self.export(1000);
+            let more = self.rib.turn(1000) | self.drain_fib(1000) | self.export(1000);
+            let more = self.answer_next_hops() | more;
             if !more {
                 return;
             }

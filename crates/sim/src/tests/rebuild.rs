@@ -93,12 +93,7 @@ impl World {
             listener: Listener::default(),
         };
         let sessions = (0..PEERS).map(session).collect();
-        let mut world = World {
-            node: Node::new(config, 150),
-            config,
-            sessions,
-            next_hops: BTreeMap::new(),
-        };
+        let mut world = World { node: Node::new(config, 150), config, sessions, next_hops: BTreeMap::new() };
         for family in Family::ALL {
             for number in 1..4 {
                 world.next_hop(next_hop(family, number), Some(resolution(number, 10)));
