@@ -16,7 +16,7 @@ use crate::kernel::{KernelCommand, KernelHandle};
 pub(crate) use queue::{QueueReceiver, QueueSender, queue};
 
 /// Commands that may wait for the RIB; when they do, peers stop reading their sockets.
-const INBOX: usize = 256;
+const INBOX: usize = 16;
 /// Commands taken before the RIB decides what they changed.
 const COMMANDS_A_TURN: usize = 64;
 /// Destinations decided, or swept, in one turn.

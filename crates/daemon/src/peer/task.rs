@@ -25,7 +25,7 @@ use crate::tcp::{self, ConnectionOptions};
 /// A connect that takes longer is given up; the session tries again.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// A batch of this many prefixes goes to the RIB before more is read.
-const BATCH_PREFIXES: usize = 16_384;
+const BATCH_PREFIXES: usize = 4_096;
 
 /// What the supervisor tells a peer's task.
 pub(crate) enum Control {
@@ -75,6 +75,8 @@ pub(super) struct PeerTask {
     established: Option<Established>,
     /// A batch that waits for a place in the RIB's queue; nothing is read meanwhile.
     pending: Option<Batch>,
+    /// Buffers may hold whole messages that were not looked at when a batch was full.
+    unfinished: bool,
     outputs: Vec<Output>,
     faults: FaultLog,
     end_of_rib: FamilySet,
@@ -86,6 +88,7 @@ pub(super) struct PeerTask {
 enum Event {
     Control(Option<Control>),
     Permit(Option<mpsc::OwnedPermit<RibCommand>>),
+    Unfinished,
     Read(Direction, io::Result<usize>),
     Connected(io::Result<TcpStream>),
     Timer,
@@ -110,6 +113,7 @@ impl PeerTask {
             connecting: None,
             established: None,
             pending: None,
+            unfinished: false,
             outputs: Vec::new(),
             faults: FaultLog::default(),
             end_of_rib: FamilySet::EMPTY,
@@ -132,13 +136,15 @@ impl PeerTask {
     }
 
     async fn next_event(&mut self) -> Event {
-        let reading = self.pending.is_none();
+        let free = self.pending.is_none();
+        let reading = free && !self.unfinished;
         let deadline = self.session.deadline().map(clock::instant);
         tokio::select! {
             biased;
             control = self.control.recv() => Event::Control(control),
             permit = self.rib.reserve(), if self.pending.is_some() => Event::Permit(permit),
             () = sleep_until(deadline) => Event::Timer,
+            () = std::future::ready(()), if free && self.unfinished => Event::Unfinished,
             result = join(&mut self.connecting) => Event::Connected(result),
             result = read(&mut self.outgoing), if reading => Event::Read(Direction::Outgoing, result),
             result = read(&mut self.incoming), if reading => Event::Read(Direction::Incoming, result),
@@ -152,6 +158,9 @@ impl PeerTask {
                 if let (Some(permit), Some(batch)) = (permit, self.pending.take()) {
                     permit.send(RibCommand::Batch(batch));
                 }
+            }
+            Event::Unfinished => {
+                self.unfinished = false;
                 self.process_buffered(Direction::Outgoing).await;
                 self.process_buffered(Direction::Incoming).await;
             }
@@ -228,6 +237,7 @@ impl PeerTask {
     async fn process_buffered(&mut self, direction: Direction) {
         loop {
             if self.pending.is_some() {
+                self.unfinished = true;
                 return;
             }
             let max_len = self.session.max_len(direction);
