@@ -140,27 +140,35 @@ impl Rib {
     /// Frees destinations without a path that nobody names any more, looking at up to `budget`; true if there are more
     /// that can be freed.
     pub(super) fn free_idle(&mut self, budget: usize) -> bool {
-        let mut freed = 0;
+        let mut freed = false;
         for family in Family::ALL {
-            let mut at = std::mem::take(&mut self.kernel.idle_cursor[family]);
-            for _ in 0..budget {
-                let table = &mut self.tables[family];
-                let Some(dest) = table.idle.next(at) else {
-                    at = 0;
-                    break;
-                };
-                at = dest + 1;
-                let due = table.dirty.contains(dest) || self.kernel.in_use && table.fib.contains(dest);
-                if !due && !self.groups.names(family, dest) {
-                    table.idle.remove(dest);
-                    table.fib.remove(dest);
-                    table.dests.remove(dest);
-                    freed += 1;
-                }
-            }
-            self.kernel.idle_cursor[family] = at;
+            let start = self.kernel.idle_cursor[family];
+            let mut left = budget;
+            freed |= self.free_range(family, start, DestId::MAX, &mut left);
+            freed |= self.free_range(family, 0, start, &mut left);
         }
-        freed > 0 && Family::ALL.into_iter().any(|family| !self.tables[family].idle.is_empty())
+        freed && Family::ALL.into_iter().any(|family| !self.tables[family].idle.is_empty())
+    }
+
+    fn free_range(&mut self, family: Family, from: DestId, to: DestId, left: &mut usize) -> bool {
+        let mut freed = false;
+        let mut at = from;
+        while *left > 0
+            && let Some(dest) = self.tables[family].idle.next(at).filter(|dest| *dest < to)
+        {
+            *left -= 1;
+            at = dest + 1;
+            let table = &mut self.tables[family];
+            let due = table.dirty.contains(dest) || self.kernel.in_use && table.fib.contains(dest);
+            if !due && !self.groups.names(family, dest) {
+                table.idle.remove(dest);
+                table.fib.remove(dest);
+                table.dests.remove(dest);
+                freed = true;
+            }
+        }
+        self.kernel.idle_cursor[family] = at;
+        freed
     }
 }
 
