@@ -111,8 +111,8 @@ fn bad_configurations_are_explained_and_refused() -> Result {
 fn a_port_in_use_says_what_to_do() -> Result {
     lab("port", |lab| {
         let (_peer, us) = pair(lab)?;
-        let _bird = Kind::Bird.start(&us, &second_config(65_003, Vec::new()))?;
-        let mut siskin = Siskin::spawn(&us, "siskind", &open_to_peer())?;
+        let _first = Siskin::start(&us, &open_to_peer())?;
+        let mut siskin = Siskin::spawn(&us, "second", &open_to_peer())?;
         wait_for("the message", SOON, || {
             let log = siskin.daemon().log();
             Ok(log.contains("in use") && log.contains("179"))
