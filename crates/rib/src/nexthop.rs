@@ -50,6 +50,8 @@ struct Details {
     resolution: Option<Resolution>,
     /// Somebody was asked to track it.
     tracked: bool,
+    /// And has answered.
+    answered: bool,
     /// It stands in `NextHopTable::touched`.
     touched: bool,
 }
@@ -90,7 +92,8 @@ impl NextHopTable {
         if slot >= self.details.len() {
             self.details.resize(slot + 1, None);
         }
-        self.details[slot] = Some(Details { next_hop, resolution: None, tracked: false, touched: false });
+        self.details[slot] =
+            Some(Details { next_hop, resolution: None, tracked: false, answered: false, touched: false });
         self.index.insert(next_hop, id);
         id
     }
@@ -138,6 +141,17 @@ impl NextHopTable {
             self.index.remove(&details.next_hop);
             self.entries.remove(id.0);
             self.groups.clear();
+            self.give_back();
+        }
+    }
+
+    /// A peer that named a million next hops shall not be remembered for it.
+    fn give_back(&mut self) {
+        let end = self.entries.end() as usize;
+        if self.details.len() > 1024 && end < self.details.len() / 8 {
+            self.details.truncate(end);
+            self.details.shrink_to_fit();
+            self.index.shrink_to_fit();
         }
     }
 
@@ -154,6 +168,7 @@ impl NextHopTable {
             details.touched = false;
             if used != details.tracked {
                 details.tracked = used;
+                details.answered = false;
                 requests.push(if used {
                     NextHopRequest::Track(details.next_hop)
                 } else {
@@ -171,12 +186,22 @@ impl NextHopTable {
     pub(crate) fn set(&mut self, next_hop: NextHop, resolution: Option<Resolution>) -> Option<NhId> {
         let id = *self.index.get(&next_hop)?;
         let details = self.details.get_mut(id.0 as usize)?.as_mut()?;
-        if !details.tracked || details.resolution == resolution {
+        if !details.tracked {
+            return None;
+        }
+        details.answered = true;
+        if details.resolution == resolution {
             return None;
         }
         details.resolution = resolution;
         self.groups.clear();
         Some(id)
+    }
+
+    /// Whether nobody is to be asked, and all who were have answered.
+    pub(crate) fn is_settled(&self) -> bool {
+        let waits = |details: &Details| details.tracked && !details.answered;
+        self.touched.is_empty() && !self.details.iter().flatten().any(waits)
     }
 
     /// The address of a next hop.

@@ -7,13 +7,14 @@ const GRAIN: usize = 8;
 const LARGEST: usize = 512;
 /// Bytes of a page of slots.
 const PAGE: usize = 32 * 1024;
-/// A slot's number within its page takes this many bits of a [`Place`].
-const SLOT_BITS: u32 = 12;
 const NO_SLOT: u16 = u16::MAX;
 
 /// Where bytes lie: page and slot.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub(super) struct Place(u32);
+pub(super) struct Place {
+    page: u32,
+    slot: u16,
+}
 
 #[derive(Debug, Default)]
 struct Page {
@@ -67,7 +68,7 @@ impl Arena {
                 self.open[size / GRAIN].pop();
             }
         }
-        Place(index << SLOT_BITS | u32::from(slot))
+        Place { page: index, slot }
     }
 
     fn page_with_room(&mut self, size: usize) -> u32 {
@@ -98,15 +99,14 @@ impl Arena {
 
     /// The `len` bytes at `place`, which is in use.
     pub(super) fn get(&self, place: Place, len: usize) -> &[u8] {
-        let page = &self.pages[(place.0 >> SLOT_BITS) as usize];
-        let start = (place.0 & ((1 << SLOT_BITS) - 1)) as usize * page.slot as usize;
+        let page = &self.pages[place.page as usize];
+        let start = usize::from(place.slot) * page.slot as usize;
         &page.bytes[start..start + len]
     }
 
     /// Frees `place`, which is in use.
     pub(super) fn remove(&mut self, place: Place) {
-        let index = place.0 >> SLOT_BITS;
-        let slot = place.0 & ((1 << SLOT_BITS) - 1);
+        let Place { page: index, slot } = place;
         let page = &mut self.pages[index as usize];
         let size = page.slot as usize;
         page.live -= 1;
@@ -118,9 +118,9 @@ impl Arena {
             self.vacant.push(index);
             return;
         }
-        let start = slot as usize * size;
+        let start = usize::from(slot) * size;
         page.bytes[start..start + 2].copy_from_slice(&page.free.to_ne_bytes());
-        page.free = slot as u16;
+        page.free = slot;
         if !page.open {
             page.open = true;
             self.open[size / GRAIN].push(index);

@@ -52,12 +52,16 @@ impl Pending {
 pub(crate) struct Member {
     pub(crate) peer: PeerId,
     pub(super) pending: FamilyMap<Pending>,
+    /// It has room, and takes part in the group's turn.
+    pub(super) ready: bool,
     /// Families whose End-of-RIB it was not sent yet.
     pub(super) end_of_rib_due: FamilySet,
     /// Families of a route refresh whose beginning is to be marked (RFC 7313).
     pub(super) begin_due: FamilySet,
     /// Families of a route refresh whose end is to be marked.
     pub(super) end_due: FamilySet,
+    /// Families asked for again before their End-of-RIB, which goes before the mark (RFC 7313 section 4).
+    pub(super) refresh_due: FamilySet,
 }
 
 impl Member {
@@ -66,9 +70,11 @@ impl Member {
         Member {
             peer,
             pending: FamilyMap::default(),
+            ready: false,
             end_of_rib_due: families,
             begin_due: FamilySet::EMPTY,
             end_due: FamilySet::EMPTY,
+            refresh_due: FamilySet::EMPTY,
         }
     }
 }
@@ -164,7 +170,7 @@ impl Group {
             }
         }
         self.mark_ends(family, outbox);
-        more
+        more | self.begin_late_refreshes(family)
     }
 
     fn mark_beginnings(&mut self, family: Family, outbox: &mut impl Outbox) {
@@ -202,6 +208,16 @@ impl Group {
             member.end_due = member.end_due.without(family);
             outbox.send(member.peer, out.freeze());
         }
+    }
+
+    /// Begins refreshes that waited for the End-of-RIB; true if there are any.
+    fn begin_late_refreshes(&mut self, family: Family) -> bool {
+        let due = |m: &Member| m.refresh_due.contains(family) && !m.end_of_rib_due.contains(family);
+        let peers: Vec<PeerId> = self.members.iter().filter(|m| due(m)).map(|m| m.peer).collect();
+        for peer in &peers {
+            self.refresh(family, *peer, true);
+        }
+        !peers.is_empty()
     }
 
     /// Whether anything of this group names a destination.
@@ -244,6 +260,12 @@ impl Group {
         let state = &self.state[family];
         let Some(member) = self.members.iter_mut().find(|member| member.peer == peer) else { return };
         if !self.profile.families.contains(family) {
+            return;
+        }
+        let early = enhanced && member.end_of_rib_due.contains(family);
+        member.refresh_due =
+            if early { member.refresh_due.with(family) } else { member.refresh_due.without(family) };
+        if early {
             return;
         }
         for (dest, input) in state.sent.iter() {

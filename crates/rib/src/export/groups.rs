@@ -104,8 +104,8 @@ impl Groups {
         self.moves.push((peer, profile));
     }
 
-    /// Carries out the changes of profiles.
-    pub(crate) fn apply_changes(&mut self, world: &mut Tables<'_>) {
+    /// Carries out changes of profiles until one cost a look at a whole table; true if there are more.
+    pub(crate) fn apply_changes(&mut self, world: &mut Tables<'_>) -> bool {
         let mut moves = std::mem::take(&mut self.moves);
         while let Some((peer, profile)) = moves.pop() {
             let Some(from) = self.list.iter().position(|group| group.member(peer).is_some()) else {
@@ -129,7 +129,10 @@ impl Groups {
                 }
                 None => self.split(peer, from, Arc::new(profile), world),
             }
+            break;
         }
+        self.moves = moves;
+        !self.moves.is_empty()
     }
 
     /// Moves a member to a group that exists: it is told everything of that group again.

@@ -146,12 +146,10 @@ impl Group {
             return false;
         }
         // A member that awaits the beginning of a refresh is told everything behind that.
-        let ready: SmallVec<[PeerId; 16]> = self
-            .members
-            .iter()
-            .filter(|member| !member.begin_due.contains(family) && outbox.room(member.peer))
-            .map(|member| member.peer)
-            .collect();
+        for member in &mut self.members {
+            member.ready = !member.begin_due.contains(family) && outbox.room(member.peer);
+        }
+        let ready: SmallVec<[PeerId; 16]> = self.members.iter().filter(|m| m.ready).map(|m| m.peer).collect();
         if ready.is_empty() {
             return false;
         }
@@ -289,19 +287,17 @@ impl Group {
         family: Family,
         out: &Broadcast<'_, O>,
     ) {
-        let is_member = |input: Option<Input>| {
-            input.is_some_and(|input| self.members.iter().any(|member| member.peer == input.source))
-        };
-        if out.quiet && (old.map(|i| i.source) == new.map(|i| i.source) || !is_member(old) && !is_member(new))
-        {
+        let (from, to) = (old.map(|input| input.source), new.map(|input| input.source));
+        let sender = to.or(from);
+        // Who announces the first route, or another one, or takes the last away has nothing to be told about it itself.
+        if out.quiet && (from.is_none() || to.is_none() || from == to) {
             return;
         }
-        let sender = new.or(old).map(|input| input.source);
         for member in &mut self.members {
             let had = old.is_some_and(|old| old.source != member.peer);
             let wants = new.is_some_and(|new| new.source != member.peer);
             let pending = &mut member.pending[family];
-            if told && sender != Some(member.peer) && out.ready.contains(&member.peer) {
+            if told && member.ready && sender != Some(member.peer) {
                 pending.settle(dest);
             } else if (told && (had || wants)) || had != wants {
                 pending.note(dest, had);

@@ -126,7 +126,7 @@ impl Rib {
     pub fn update_profiles(&mut self, id: PeerId, import: Arc<ImportProfile>, export: Option<ExportProfile>) {
         let Some(peer) = self.peers.get_mut(id).filter(|peer| peer.up) else { return };
         if peer.info.import.generation != import.generation {
-            self.walks.waiting().judge.push(id);
+            self.walks.waiting().judge.insert(id.0.into());
         }
         peer.info.import = import;
         let exported_before = peer.info.export.is_some();
@@ -161,10 +161,10 @@ impl Rib {
     /// A turn of the work inside: changes of profiles, sweeps and new judgements (up to `budget` destinations), and the
     /// decision (up to `budget` destinations). True if there is more to do.
     pub fn turn(&mut self, budget: usize) -> bool {
-        self.groups.apply_changes(&mut world!(self));
+        let changing = self.groups.apply_changes(&mut world!(self));
         let walking = self.walk(budget);
         let deciding = self.decide_dirty(budget);
-        walking | deciding
+        changing | walking | deciding
     }
 
     /// A turn of export: each update group takes up to `budget` destinations of each family to those of its members

@@ -318,11 +318,14 @@ impl Rib {
         self.fib_target(family, self.tables[family].dests.find(prefix)?)
     }
 
-    /// Whether every destination is decided and the kernel's table has been told of every change.
+    /// Whether nothing is under way inside: every next hop was asked about and answered for, every destination is decided
+    /// by that, and the kernel's table has been told of every change.
     #[must_use]
     pub fn is_settled(&self) -> bool {
         let told = |table: &crate::table::Table| !self.kernel.in_use || table.fib.is_empty();
-        self.tables.iter().all(|(_, table)| table.dirty.is_empty() && told(table))
+        self.walks.is_empty()
+            && self.attrs.next_hops.is_settled()
+            && self.tables.iter().all(|(_, table)| table.dirty.is_empty() && told(table))
     }
 
     /// Update groups at work.

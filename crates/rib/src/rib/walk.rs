@@ -11,6 +11,7 @@ use smallvec::SmallVec;
 
 use super::Rib;
 use super::apply::{Judge, remove, set_accepted};
+use crate::bitmap::Bitmap;
 use crate::nexthop::NhId;
 use crate::table::{DestId, PathFlags, PathId};
 
@@ -22,7 +23,7 @@ pub(super) struct Walk {
     /// There are dead paths for another reason.
     pub(super) sweep: bool,
     /// Peers whose routes are to be judged again.
-    pub(super) judge: Vec<PeerId>,
+    pub(super) judge: Bitmap,
     /// Next hops of which there is news.
     pub(super) next_hops: HashSet<NhId, FixedState>,
     /// Every destination is to be decided.
@@ -40,6 +41,11 @@ pub(super) struct Walks {
 }
 
 impl Walks {
+    /// Whether there is nothing to walk for.
+    pub(super) fn is_empty(&self) -> bool {
+        self.active.is_none() && self.waiting.is_none()
+    }
+
     /// The walk that has not begun yet.
     pub(super) fn waiting(&mut self) -> &mut Walk {
         self.waiting.get_or_insert_default()
@@ -106,7 +112,7 @@ impl Rib {
                 }
                 table.dirty.insert(dest);
             }
-            if walk.judge.contains(&path.peer)
+            if walk.judge.contains(path.peer.0.into())
                 && let Some(peer) = self.peers.get_mut(path.peer)
             {
                 let prefix = table.dests.prefix(dest);
