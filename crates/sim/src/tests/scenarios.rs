@@ -223,6 +223,54 @@ fn a_flap_before_it_is_sent_is_not_sent() {
 }
 
 #[test]
+fn what_is_not_decided_yet_is_told_to_nobody() {
+    let mut node = node(100_000, &[0, 1, 2]);
+    let mut listener = Listener::new(true);
+    announce(&mut node, 0, &attributes(0, Family::Ipv4, 0), &[v4(1)]);
+    announce(&mut node, 1, &attributes(1, Family::Ipv4, 1 | 1 << 2), &[v4(1)]);
+    hear(&mut node, 2, &mut listener);
+    let before = node.kernel[&v4(1)].clone();
+
+    // The best path goes, and before the next is chosen everybody has a reason to look at the prefix.
+    withdraw(&mut node, 0, v4(1));
+    node.deliver();
+    node.update_profiles(id(2), &info(2, Settings { export: 3, ..PLAIN }));
+    node.set_next_hop(attributes(0, Family::Ipv4, 0).next_hop, Some(resolution(1, 20)));
+    node.rib.turn(0);
+    node.drain_fib(1000);
+    node.export(1000);
+    assert_eq!(node.kernel.get(&v4(1)), Some(&before));
+    assert!(node.outboxes.take(id(2)).is_none(), "neither withdrawn nor announced yet");
+    hear(&mut node, 2, &mut listener);
+    assert!(
+        listener.heard.iter().all(|update| update.unreach.is_empty()),
+        "the second path took over at once"
+    );
+    assert_eq!(listener.routes.len(), 1);
+    assert_ne!(node.kernel[&v4(1)], before);
+}
+
+#[test]
+fn the_kernel_is_not_told_of_a_gap_between_two_paths() {
+    let mut node = node(100_000, &[0, 1]);
+    announce(&mut node, 0, &attributes(0, Family::Ipv4, 0), &[v4(1)]);
+    announce(&mut node, 1, &attributes(1, Family::Ipv4, 1 | 1 << 2), &[v4(1)]);
+    node.deliver();
+    node.answer_next_hops();
+    while node.rib.turn(1000) {}
+    // Due for the kernel, and then undecided again.
+    withdraw(&mut node, 0, v4(1));
+    node.deliver();
+    let mut updates = Vec::new();
+    node.rib.drain_fib(1000, &mut updates);
+    assert_eq!(updates, [], "nothing to say before the decision");
+    while node.rib.turn(1000) {}
+    node.rib.drain_fib(1000, &mut updates);
+    assert_eq!(updates.len(), 1);
+    assert!(updates[0].target.is_some());
+}
+
+#[test]
 fn explain_names_the_step_a_path_lost_at() {
     let mut node = node(100_000, &[0, 1, 2]);
     announce(&mut node, 0, &attributes(0, Family::Ipv4, 0), &[v4(1)]);
