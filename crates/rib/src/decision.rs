@@ -4,6 +4,7 @@
 //! MED compares only paths of one neighbouring AS and is therefore no order of paths: each step takes out of the field
 //! what it beats, so the outcome does not depend on the order in which paths came. `explain` runs the same code.
 
+use std::cmp::Ordering;
 use std::net::IpAddr;
 
 use siskin_net::PeerId;
@@ -84,26 +85,36 @@ pub(crate) struct Candidate {
 }
 
 impl Step {
-    /// The value a step compares: the lower one wins. The second part only breaks ties of the last step.
-    fn rank(self, candidate: &Candidate) -> (u128, u16) {
-        let rank = match self {
-            Step::Weight => u128::from(u32::MAX - candidate.weight),
-            Step::LocalPref => u128::from(u32::MAX - candidate.key.local_pref),
-            Step::LocalOrigin => u128::from(!candidate.local),
-            Step::AsPathLength => u128::from(candidate.key.path_len),
-            Step::Origin => u128::from(candidate.key.origin),
-            Step::Med => u128::from(candidate.key.med),
-            Step::External => u128::from(!candidate.external && !candidate.local),
-            Step::IgpMetric => u128::from(candidate.metric),
-            Step::RouterId => u128::from(candidate.identifier),
-            Step::ClusterListLength => u128::from(candidate.cluster_list_len),
-            Step::PeerAddress => match candidate.address {
-                None => return (0, candidate.peer.0),
-                Some(IpAddr::V4(address)) => return (address.to_bits().into(), candidate.peer.0),
-                Some(IpAddr::V6(address)) => return (address.to_bits(), candidate.peer.0),
-            },
+    /// The value a step compares: the lower one wins.
+    #[inline]
+    fn rank(self, candidate: &Candidate) -> u32 {
+        match self {
+            Step::Weight => u32::MAX - candidate.weight,
+            Step::LocalPref => u32::MAX - candidate.key.local_pref,
+            Step::LocalOrigin => u32::from(!candidate.local),
+            Step::AsPathLength => u32::from(candidate.key.path_len),
+            Step::Origin => u32::from(candidate.key.origin),
+            Step::Med => candidate.key.med,
+            Step::External => u32::from(!candidate.external && !candidate.local),
+            Step::IgpMetric => candidate.metric,
+            Step::RouterId => candidate.identifier,
+            Step::ClusterListLength => candidate.cluster_list_len,
+            // Wider than all others, and compared by `order` alone.
+            Step::PeerAddress => 0,
+        }
+    }
+
+    /// Which of two candidates a step prefers: the lesser.
+    fn order(self, a: &Candidate, b: &Candidate) -> Ordering {
+        let address = |candidate: &Candidate| match candidate.address {
+            None => (0, candidate.peer),
+            Some(IpAddr::V4(address)) => (u128::from(address.to_bits()), candidate.peer),
+            Some(IpAddr::V6(address)) => (address.to_bits(), candidate.peer),
         };
-        (rank, 0)
+        match self {
+            Step::PeerAddress => address(a).cmp(&address(b)),
+            step => step.rank(a).cmp(&step.rank(b)),
+        }
     }
 
     /// The value a step compares, as people read it.
@@ -177,8 +188,16 @@ fn eliminate(
     step: Step,
     observer: &mut impl Observer,
 ) -> usize {
-    let Some(winner) = candidates[..alive].iter().copied().min_by_key(|c| step.rank(c)) else { return 0 };
-    let best = step.rank(&winner);
+    let ranks = candidates[..alive].iter().map(|candidate| step.rank(candidate));
+    let Some((best, worst)) = ranks.fold(None, |range: Option<(u32, u32)>, rank| {
+        Some(range.map_or((rank, rank), |(best, worst)| (best.min(rank), worst.max(rank))))
+    }) else {
+        return 0;
+    };
+    if best == worst {
+        return alive;
+    }
+    let Some(winner) = candidates[..alive].iter().find(|c| step.rank(c) == best).copied() else { return 0 };
     let mut at = 0;
     while at < alive {
         if step.rank(&candidates[at]) == best {
@@ -196,20 +215,19 @@ fn eliminate(
 fn eliminate_by_med(candidates: &mut [Candidate], mut alive: usize, observer: &mut impl Observer) -> usize {
     let mut at = 0;
     while at < alive {
-        let own = candidates[at];
+        let (own, med) = (candidates[at].key.neighbor_as, candidates[at].key.med);
         // The lowest of its AS is never taken out, so the order of elimination does not matter.
         let winner = candidates[..alive]
             .iter()
-            .copied()
-            .filter(|other| other.key.neighbor_as == own.key.neighbor_as && other.local == own.local)
+            .filter(|other| other.key.neighbor_as == own && other.key.med < med)
             .min_by_key(|other| other.key.med);
         match winner {
-            Some(winner) if winner.key.med < own.key.med => {
-                observer.lost(&own, Step::Med, &winner);
+            Some(winner) => {
+                observer.lost(&candidates[at], Step::Med, winner);
                 alive -= 1;
                 candidates.swap(at, alive);
             }
-            _ => at += 1,
+            None => at += 1,
         }
     }
     alive
@@ -217,15 +235,11 @@ fn eliminate_by_med(candidates: &mut [Candidate], mut alive: usize, observer: &m
 
 fn break_ties(candidates: &mut [Candidate], observer: &mut impl Observer) {
     candidates.sort_unstable_by(|a, b| {
-        TIE_BREAK
-            .iter()
-            .map(|step| step.rank(a).cmp(&step.rank(b)))
-            .find(|o| o.is_ne())
-            .unwrap_or(a.path.cmp(&b.path))
+        TIE_BREAK.iter().map(|step| step.order(a, b)).find(|order| order.is_ne()).unwrap_or(Ordering::Equal)
     });
     if let Some((best, others)) = candidates.split_first() {
         for other in others {
-            let step = TIE_BREAK.into_iter().find(|step| step.rank(best) != step.rank(other));
+            let step = TIE_BREAK.into_iter().find(|step| step.order(best, other).is_ne());
             observer.lost(other, step.unwrap_or(Step::PeerAddress), best);
         }
     }
