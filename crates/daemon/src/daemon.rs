@@ -25,7 +25,7 @@ use crate::http::{Limits, Listeners, Server, ServerConfig};
 use crate::kernel::{self, KernelCommand, KernelHandle, KernelSetup};
 use crate::listener::{self, Listener};
 use crate::local::LocalSources;
-use crate::metrics::Counters;
+use crate::metrics::{Counters, KernelCounters};
 use crate::peer::{Peers, lock};
 use crate::privileges;
 use crate::readiness::Readiness;
@@ -199,7 +199,8 @@ fn start(file: PathBuf, loaded: Loaded) -> Result<(Arc<Daemon>, Threads), String
     let (hosts, hosts_thread) =
         hosts::start(kernel.clone(), rib.clone()).map_err(|e| failed("host-route", e))?;
     let links = Arc::new(Links::default());
-    let setup = kernel_setup(&config, links.clone(), hosts.clone());
+    let counters = Counters::new();
+    let setup = kernel_setup(&config, links.clone(), hosts.clone(), counters.kernel.clone());
     let kernel_thread = kernel::start(setup, kernel_inbox, kernel.clone(), rib.clone())?;
     let started = clock::now();
     let running = Running { config, warnings: loaded.warnings, generation: 1, since: started };
@@ -217,7 +218,7 @@ fn start(file: PathBuf, loaded: Loaded) -> Result<(Arc<Daemon>, Threads), String
         local: tokio::sync::Mutex::new(LocalSources::default()),
         events: broadcast::channel(EVENT_BACKLOG).0,
         readiness: Readiness::new(started),
-        counters: Counters::new(),
+        counters,
         links,
         listeners: Mutex::new(listeners),
         applying: tokio::sync::Mutex::new(()),
@@ -244,7 +245,12 @@ pub(crate) fn rib_config(config: &Config, router_id: BgpIdentifier, hash_seed: u
     }
 }
 
-fn kernel_setup(config: &Config, links: Arc<Links>, hosts: HostsHandle) -> KernelSetup {
+fn kernel_setup(
+    config: &Config,
+    links: Arc<Links>,
+    hosts: HostsHandle,
+    counters: KernelCounters,
+) -> KernelSetup {
     let kernel = &config.kernel;
     let fib = kernel.install.then(|| FibConfig {
         table: kernel.table,
@@ -256,6 +262,7 @@ fn kernel_setup(config: &Config, links: Arc<Links>, hosts: HostsHandle) -> Kerne
     });
     KernelSetup {
         table: kernel.table,
+        counters,
         fib,
         subscribers: vec![
             Box::new(move |state, events| links.update(state, events)),

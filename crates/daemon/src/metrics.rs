@@ -9,10 +9,19 @@ pub(crate) struct Counters {
     registry: Registry,
     /// Connections from addresses that no peer has.
     pub(crate) refused_connections: IntCounter,
-    /// Configurations that came into force.
-    pub(crate) reloads: IntCounter,
-    /// Configurations that were refused.
-    pub(crate) failed_reloads: IntCounter,
+    /// Configurations that came into force after the first, and those that were refused.
+    pub(crate) reloads: IntCounterVec,
+    /// What the kernel thread counts.
+    pub(crate) kernel: KernelCounters,
+}
+
+/// What the kernel thread counts.
+#[derive(Clone)]
+pub(crate) struct KernelCounters {
+    /// Routes written, by result.
+    pub(crate) writes: IntCounterVec,
+    /// Times the kernel's news overran our buffer.
+    pub(crate) overruns: IntCounter,
 }
 
 /// What a scrape shows beside the counters.
@@ -21,6 +30,8 @@ pub(crate) struct Snapshot {
     pub(crate) peers: Vec<PeerDetail>,
     pub(crate) host_routes: HostRoutes,
     pub(crate) memory: siskin_rib::Memory,
+    pub(crate) nexthops: usize,
+    pub(crate) subscribers: usize,
 }
 
 impl Counters {
@@ -32,19 +43,24 @@ impl Counters {
             drop(registry.register(Box::new(counter.clone())));
             counter
         };
+        let reloads =
+            counters(&registry, "siskin_config_reloads_total", "Configurations applied.", &["result"]);
+        let writes =
+            counters(&registry, "siskin_fib_writes_total", "Routes written to the kernel.", &["result"]);
+        for result in ["done", "refused"] {
+            reloads.with_label_values(&[result]);
+            writes.with_label_values(&[result]);
+        }
         Counters {
             refused_connections: counter(
                 "siskin_bgp_refused_connections_total",
                 "TCP connections from addresses that no peer has.",
             ),
-            reloads: counter(
-                "siskin_config_reloads_total",
-                "Configurations that came into force after the first.",
-            ),
-            failed_reloads: counter(
-                "siskin_config_failed_reloads_total",
-                "Configurations that were refused.",
-            ),
+            reloads,
+            kernel: KernelCounters {
+                writes,
+                overruns: counter("siskin_kernel_overruns_total", "Times everything was read again."),
+            },
             registry,
         }
     }
@@ -56,12 +72,19 @@ impl Counters {
         peers(&gauges, &snapshot.peers);
         host_routes(&gauges, &snapshot.host_routes);
         memory(&gauges, &snapshot.memory);
+        set(&gauges, "siskin_fib_nexthops", "Our next-hop objects.", snapshot.nexthops as u64);
+        set(&gauges, "siskin_api_event_subscribers", "Open event streams.", snapshot.subscribers as u64);
         let mut families = self.registry.gather();
         families.extend(gauges.gather());
         let mut text = Vec::new();
         drop(TextEncoder::new().encode(&families, &mut text));
         String::from_utf8(text).unwrap_or_default()
     }
+}
+
+/// One gauge without labels.
+fn set(registry: &Registry, name: &str, help: &str, value: u64) {
+    gauges(registry, name, help, &[]).with_label_values::<&str>(&[]).set(signed(value));
 }
 
 /// A family of gauges, registered in `registry`.
@@ -85,22 +108,21 @@ fn signed(value: u64) -> i64 {
 }
 
 fn status(registry: &Registry, status: &Status) {
-    let set = |name: &str, help: &str, value: u64| {
-        gauges(registry, name, help, &[]).with_label_values::<&str>(&[]).set(signed(value))
-    };
-    set("siskin_uptime_seconds", "Seconds since the daemon started.", status.uptime_s);
-    set("siskin_ready", "1 when every gate of readiness is open.", u64::from(status.ready));
-    set("siskin_config_generation", "Counts up with each configuration in force.", status.config.generation);
+    let start = crate::clock::unix_ms() / 1000 - status.uptime_s;
+    set(registry, "siskin_start_time_seconds", "Unix time of the start.", start);
+    set(registry, "siskin_ready", "1 when every gate of readiness is open.", u64::from(status.ready));
+    set(registry, "siskin_config_generation", "Counts up with each configuration.", status.config.generation);
+    let good = u64::from(status.config.last_error.is_none());
+    set(registry, "siskin_config_last_reload_successful", "0 after a refused configuration.", good);
     let info = gauges(registry, "siskin_build_info", "Always 1; the version is the label.", &["version"]);
     info.with_label_values(&[status.version.as_str()]).set(1);
+    let gate = gauges(registry, "siskin_gate_open", "1 when this condition of readiness holds.", &["gate"]);
+    for of in &status.gates {
+        gate.with_label_values(&[of.name.as_str()]).set(i64::from(of.open));
+    }
     let prefixes = gauges(registry, "siskin_rib_prefixes", "Prefixes with at least one path.", &["family"]);
     let paths = gauges(registry, "siskin_rib_paths", "Paths, rejected ones included.", &["family"]);
-    let fib = gauges(
-        registry,
-        "siskin_fib_routes",
-        "Our routes, by how they stand with the kernel.",
-        &["family", "state"],
-    );
+    let fib = gauges(registry, "siskin_fib_routes", "Our routes in the kernel.", &["family", "state"]);
     for family in Family::ALL {
         prefixes.with_label_values(&[family.name()]).set(signed(status.rib[family].prefixes));
         paths.with_label_values(&[family.name()]).set(signed(status.rib[family].paths));
@@ -113,49 +135,71 @@ fn status(registry: &Registry, status: &Status) {
     }
 }
 
+const STATES: [PeerState; 7] = [
+    PeerState::Down,
+    PeerState::Idle,
+    PeerState::Connect,
+    PeerState::Active,
+    PeerState::OpenSent,
+    PeerState::OpenConfirm,
+    PeerState::Established,
+];
+
 fn peers(registry: &Registry, peers: &[PeerDetail]) {
-    let up = gauges(registry, "siskin_peer_up", "1 in state Established.", &["peer"]);
-    let state =
-        gauges(registry, "siskin_peer_state", "1 at the state the session is in.", &["peer", "state"]);
-    let prefixes = gauges(
-        registry,
-        "siskin_peer_prefixes",
-        "Prefixes exchanged: received, accepted, filtered, advertised.",
-        &["peer", "family", "kind"],
-    );
-    let messages = counters(
-        registry,
-        "siskin_peer_messages_total",
-        "Messages, by type.",
-        &["peer", "direction", "type"],
-    );
-    let bytes = counters(registry, "siskin_peer_bytes_total", "Octets of messages.", &["peer", "direction"]);
+    let state = gauges(registry, "siskin_peer_state", "1 for the present state.", &["peer", "state"]);
+    let uptime = gauges(registry, "siskin_peer_uptime_seconds", "Time in Established.", &["peer"]);
     let established =
         counters(registry, "siskin_peer_established_total", "How often the session came up.", &["peer"]);
     let dropped =
         counters(registry, "siskin_peer_dropped_total", "How often the session went down.", &["peer"]);
     for peer in peers {
         let name = peer.summary.name.as_str();
-        up.with_label_values(&[name]).set(i64::from(peer.summary.state == PeerState::Established));
-        state.with_label_values(&[name, peer.summary.state.title()]).set(1);
-        for family in &peer.summary.families {
-            for (kind, count) in [
-                ("received", family.received),
-                ("accepted", family.accepted),
-                ("filtered", family.filtered),
-                ("advertised", family.advertised),
-            ] {
-                prefixes.with_label_values(&[name, family.family.name(), kind]).set(signed(count));
-            }
+        for of in STATES {
+            let word = of.title().to_ascii_lowercase();
+            state.with_label_values(&[name, &word]).set(i64::from(of == peer.summary.state));
         }
+        uptime.with_label_values(&[name]).set(signed(peer.summary.uptime_s.unwrap_or(0)));
+        established.with_label_values(&[name]).inc_by(peer.established_count);
+        dropped.with_label_values(&[name]).inc_by(peer.dropped_count);
+    }
+    peer_prefixes(registry, peers);
+    peer_messages(registry, peers);
+}
+
+fn peer_prefixes(registry: &Registry, peers: &[PeerDetail]) {
+    let labels = ["peer", "family", "kind"];
+    let prefixes = gauges(registry, "siskin_peer_prefixes", "Prefixes exchanged.", &labels);
+    let pending =
+        gauges(registry, "siskin_peer_pending_prefixes", "Prefixes still to be sent.", &labels[..2]);
+    for peer in peers {
+        let name = peer.summary.name.as_str();
+        for of in &peer.summary.families {
+            let family = of.family.name();
+            for (kind, count) in [
+                ("received", of.received),
+                ("accepted", of.accepted),
+                ("filtered", of.filtered),
+                ("advertised", of.advertised),
+            ] {
+                prefixes.with_label_values(&[name, family, kind]).set(signed(count));
+            }
+            pending.with_label_values(&[name, family]).set(signed(of.pending));
+        }
+    }
+}
+
+fn peer_messages(registry: &Registry, peers: &[PeerDetail]) {
+    let labels = ["peer", "direction", "type"];
+    let messages = counters(registry, "siskin_peer_messages_total", "Messages, by type.", &labels);
+    let bytes = counters(registry, "siskin_peer_bytes_total", "Octets of messages.", &labels[..2]);
+    for peer in peers {
+        let name = peer.summary.name.as_str();
         for (direction, counts) in [("received", &peer.messages.received), ("sent", &peer.messages.sent)] {
             for (kind, count) in by_type(counts) {
                 messages.with_label_values(&[name, direction, kind]).inc_by(count);
             }
             bytes.with_label_values(&[name, direction]).inc_by(counts.bytes);
         }
-        established.with_label_values(&[name]).inc_by(peer.established_count);
-        dropped.with_label_values(&[name]).inc_by(peer.dropped_count);
     }
 }
 
@@ -175,7 +219,7 @@ fn host_routes(registry: &Registry, hosts: &HostRoutes) {
     let ports = gauges(registry, "siskin_host_route_ports", "Ports watched.", &["interface"]);
     let refused = counters(
         registry,
-        "siskin_host_route_refused_total",
+        "siskin_host_route_claims_refused_total",
         "Claims that were not believed.",
         &["interface"],
     );
@@ -187,8 +231,9 @@ fn host_routes(registry: &Registry, hosts: &HostRoutes) {
 }
 
 fn memory(registry: &Registry, memory: &siskin_rib::Memory) {
-    let bytes =
-        gauges(registry, "siskin_rib_bytes", "Bytes of memory the tables hold, by what for.", &["part"]);
+    let sets = memory.attribute_sets as u64;
+    set(registry, "siskin_rib_attribute_sets", "Distinct sets of path attributes.", sets);
+    let bytes = gauges(registry, "siskin_rib_memory_bytes", "Memory of the tables.", &["part"]);
     let parts = [
         ("destinations", memory.destinations),
         ("paths", memory.paths),
@@ -201,3 +246,6 @@ fn memory(registry: &Registry, memory: &siskin_rib::Memory) {
         bytes.with_label_values(&[part]).set(signed(size as u64));
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -96,7 +96,7 @@ impl Daemon {
                 report
             }
         };
-        self.counters.failed_reloads.inc();
+        self.counters.reloads.with_label_values(&["refused"]).inc();
         *lock(&self.last_error) = Some(errors.rendered.clone());
         self.event(EventBody::Config {
             applied: false,
@@ -118,7 +118,7 @@ impl Daemon {
         }
         let running =
             Running { config: loaded.config, warnings: loaded.warnings, generation, since: clock::now() };
-        self.counters.reloads.inc();
+        self.counters.reloads.with_label_values(&["done"]).inc();
         self.running.store(Arc::new(running));
         let new = self.config();
         self.rib.send(RibCommand::Configure(rib_config(&new.config, self.router_id, self.hash_seed))).await;

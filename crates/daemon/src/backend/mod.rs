@@ -172,6 +172,8 @@ impl Backend for Api {
             peers: self.0.peer_details(None).await?,
             host_routes: self.host_routes().await?,
             memory: self.0.rib.query(|rib| rib.memory()).await.ok_or_else(stopping)?,
+            nexthops: self.nexthops().await?.objects.len(),
+            subscribers: self.0.events.receiver_count(),
         };
         Ok(self.0.counters.render(&snapshot))
     }

@@ -123,7 +123,9 @@ fn messages(mut run: &[u8]) -> u64 {
     let mut count = 0;
     while let Some(&[high, low]) = run.get(16..18) {
         count += 1;
-        run = run.get(usize::from(u16::from_be_bytes([high, low]))..).unwrap_or_default();
+        // A length below a header's is no message of ours; it must not keep us here for ever.
+        let len = usize::from(u16::from_be_bytes([high, low])).max(siskin_bgp::wire::HEADER_LEN);
+        run = run.get(len..).unwrap_or_default();
     }
     count
 }
@@ -131,6 +133,17 @@ fn messages(mut run: &[u8]) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn messages_of_a_run_are_counted() {
+        let mut run = bytes::BytesMut::new();
+        for _ in 0..3 {
+            siskin_bgp::wire::encode_keepalive(&mut run);
+        }
+        assert_eq!(messages(&run), 3);
+        assert_eq!(messages(&[]), 0);
+        assert_eq!(messages(&[0; 64]), 3, "no length, and yet an end");
+    }
 
     #[tokio::test]
     async fn a_full_queue_has_no_room_and_wakes_the_rib_once_drained() {

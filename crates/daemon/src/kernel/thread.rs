@@ -13,6 +13,7 @@ use siskin_rib::NextHopRequest;
 
 use super::{ConnectedSource, KernelCommand, KernelHandle, KernelInbox, View};
 use crate::core::{RibCommand, RibHandle};
+use crate::metrics::KernelCounters;
 
 /// Routes written before the thread looks at its queue again: some milliseconds.
 const WRITE_A_TURN: usize = 4_096;
@@ -31,6 +32,8 @@ pub(crate) type Subscriber = Box<dyn FnMut(&KernelState, &[KernelEvent]) + Send>
 pub(crate) struct KernelSetup {
     /// Our table, whose foreign routes count for next hops besides those of `main`.
     pub(crate) table: u32,
+    /// What is counted here.
+    pub(crate) counters: KernelCounters,
     /// How routes are installed; `None`: not at all.
     pub(crate) fib: Option<FibConfig>,
     /// Who wants to know of links and addresses.
@@ -46,6 +49,7 @@ struct KernelThread {
     tracker: Tracker,
     connected: Option<ConnectedSource>,
     subscribers: Vec<Subscriber>,
+    counters: KernelCounters,
 }
 
 /// Reads the kernel's state, adopts our routes, and starts both threads.
@@ -74,6 +78,7 @@ pub(crate) fn start(
         tracker: Tracker::default(),
         connected: None,
         subscribers: setup.subscribers,
+        counters: setup.counters,
     };
     kernel.tell(&[KernelEvent::Overrun]);
     let spawned = thread::Builder::new().name("netlink".into()).spawn(move || listen(monitor, &handle));
@@ -182,6 +187,8 @@ impl KernelThread {
     fn write(&mut self, received: usize) {
         let Some(fib) = &mut self.fib else { return };
         let progress = fib.write(WRITE_A_TURN);
+        self.counters.writes.with_label_values(&["done"]).inc_by(progress.written as u64);
+        self.counters.writes.with_label_values(&["refused"]).inc_by(progress.refused as u64);
         if progress.refused > 0 {
             tracing::warn!(routes = progress.refused, "the kernel refused routes; see `siskin fib --failed`");
         }
@@ -222,6 +229,9 @@ impl KernelThread {
 
     fn events(&mut self, events: &[KernelEvent]) {
         for event in events {
+            if *event == KernelEvent::Overrun {
+                self.counters.overruns.inc();
+            }
             if let Err(error) = self.state.apply(event) {
                 tracing::error!(%error, "cannot read the kernel's state again");
             }
