@@ -138,6 +138,10 @@ impl Docker {
                       exec /usr/lib/frr/bgpd -f /lab/bgpd.conf -i /lab/bgpd.pid -z /lab/zserv.api \
                       --vty_socket /lab --log stdout";
         let mut command = self.command(&["run", "--rm", "--name", &container, "--network=none"]);
+        // Docker switches IPv6 off in a container without a network of its own.
+        for scope in ["all", "default"] {
+            command.args(["--sysctl", &format!("net.ipv6.conf.{scope}.disable_ipv6=0")]);
+        }
         for capability in ["NET_ADMIN", "NET_RAW", "SYS_ADMIN"] {
             command.args(["--cap-add", capability]);
         }
