@@ -1,5 +1,5 @@
 //! How fast a full table goes into the kernel, beside a bound: a raw writer that does nothing but send ready-made
-//! messages in the same batches. In a network namespace of its own; needs root.
+//! messages in the same batches; and how fast a lost gateway leaves it. In a network namespace of its own; needs root.
 //!
 //! `cargo run --release -p siskin-fib --example bulk [IPV4-ROUTES] [IPV6-ROUTES]` (default 1,000,000 and 150,000)
 
@@ -36,6 +36,9 @@ fn main() -> Outcome<()> {
     for family in Family::ALL {
         let count = if family == Family::Ipv4 { v4 } else { v6 };
         let prefixes: Vec<Prefix> = (0..count).map(|n| prefix(family, n)).collect();
+        for compat in [false, true] {
+            failover(family, &prefixes, compat)?;
+        }
         for (name, hops) in [("one hop", 1), ("two hops", 2)] {
             for shuffled in [false, true] {
                 measure(
@@ -49,6 +52,39 @@ fn main() -> Outcome<()> {
             }
         }
     }
+    Ok(())
+}
+
+/// How long it takes to take one of two gateways from all routes, and to give it back: the median of some rounds, and
+/// the worst. For each group the kernel waits until all processors have let go of the old one (RCU), so load shows.
+fn failover(family: Family, prefixes: &[Prefix], compat: bool) -> Outcome<()> {
+    std::fs::write("/proc/sys/net/ipv4/nexthop_compat_mode", if compat { "1" } else { "0" })?;
+    let mut fib = Fib::open(FibConfig::default())?;
+    fib.sweep();
+    let both = group(family, 2, 1)?;
+    for prefix in prefixes {
+        fib.want(FibChange { prefix: *prefix, target: Some(both.clone()) });
+    }
+    write(&mut fib);
+    let lost = both.hops().first().and_then(|h| Some((h.interface, h.gateway?))).ok_or("no gateway")?;
+    let (mut edited, mut fail, mut restore) = (0, [0.0; 9], [0.0; 9]);
+    for (fail, restore) in fail.iter_mut().zip(&mut restore) {
+        *fail = timed(|| edited += fib.fail_gateways(&[lost])).as_secs_f64() * 1000.0;
+        *restore = timed(|| fib.restore_gateways()).as_secs_f64() * 1000.0;
+    }
+    fail.sort_by(f64::total_cmp);
+    restore.sort_by(f64::total_cmp);
+    println!(
+        "{family} failover of {} routes, nexthop_compat_mode={}, {edited} rounds: fail {:.3} ms (worst {:.3}), \
+         restore {:.3} ms (worst {:.3})",
+        prefixes.len(),
+        u8::from(compat),
+        fail[4],
+        fail[8],
+        restore[4],
+        restore[8],
+    );
+    fib.flush();
     Ok(())
 }
 

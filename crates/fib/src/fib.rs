@@ -8,6 +8,7 @@
 
 mod book;
 mod events;
+mod failover;
 mod failures;
 mod neighbors;
 mod objects;

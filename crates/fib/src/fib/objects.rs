@@ -5,6 +5,7 @@
 //! finds that out, [`Objects::heal`] makes them anew. Without object support everything is written inline, and the
 //! same bookkeeping says which hops are usable.
 
+mod failover;
 mod find;
 mod make;
 
@@ -49,10 +50,20 @@ struct Group {
     id: u32,
     /// The members the kernel's group has now.
     present: SmallVec<[HopId; 2]>,
+    /// Members to be kept out of the kernel's group for now: see [`Objects::fail`].
+    failed: SmallVec<[HopId; 2]>,
     /// Inline form without objects: the hops whose link is up.
     inline: SmallVec<[Hop; 2]>,
     /// Why the kernel refused the group.
     error: Option<KernelError>,
+}
+
+impl Group {
+    /// The object of a member that belongs in the kernel's group now.
+    fn alive<'a>(&self, id: HopId, hops: &'a [Option<HopObject>]) -> Option<&'a HopObject> {
+        let hop = hops.get(id as usize)?.as_ref()?;
+        (hop.present && !self.failed.contains(&id)).then_some(hop)
+    }
 }
 
 /// A next-hop object of ours, for display.
@@ -62,7 +73,7 @@ pub struct NextHopObject {
     pub id: u32,
     /// The hops it leads to: one, or those of the group.
     pub hops: SmallVec<[Hop; 2]>,
-    /// Of the hops, those that the kernel uses now (a hop whose link is down drops out).
+    /// Of the hops, those that the kernel uses now (a hop whose link is down, or whose gateway failed, drops out).
     pub active: usize,
     /// How many routes use it, wanted and installed counted once each; of a single hop, how many groups.
     pub refs: u32,
@@ -186,8 +197,17 @@ impl Objects {
                 hop.refs += 1;
             }
         }
-        let (present, inline) = (SmallVec::new(), SmallVec::new());
-        let group = Group { group, family: variant, refs: 0, members, id: 0, present, inline, error: None };
+        let group = Group {
+            group,
+            family: variant,
+            refs: 0,
+            members,
+            id: 0,
+            present: SmallVec::new(),
+            failed: SmallVec::new(),
+            inline: SmallVec::new(),
+            error: None,
+        };
         let id = match self.free_groups.pop() {
             Some(id) => id,
             None => {
@@ -231,6 +251,10 @@ impl Objects {
     /// Counts a use of a group, or (`more` false) one use less.
     pub(super) fn count(&mut self, id: GroupId, more: bool) {
         let Some(group) = self.groups.get_mut(id as usize).and_then(Option::as_mut) else { return };
+        if group.refs == 0 {
+            // Nobody used it any more: who wants it now knows of the failure, and means all of it.
+            group.failed.clear();
+        }
         group.refs = if more { group.refs.saturating_add(1) } else { group.refs.saturating_sub(1) };
         if group.refs == 0 {
             self.garbage.push(id);
@@ -287,8 +311,9 @@ impl Objects {
         if group.members.len() < 2 {
             return false;
         }
-        let alive = group.members.iter().filter(|(id, _)| self.hop(*id).is_some_and(|h| h.present)).count();
-        alive > 0 && alive != group.present.len()
+        let alive = group.members.iter().filter(|(id, _)| group.alive(*id, &self.hops).is_some()).count();
+        let intruder = group.failed.iter().any(|id| group.present.contains(id));
+        alive > 0 && (intruder || alive != group.present.len())
     }
 
     /// Notes whether a link can be used; says whether any group cares.

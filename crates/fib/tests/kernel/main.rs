@@ -1,6 +1,8 @@
 //! The crate against the real kernel, each test in a network namespace of its own. They need root.
 
 #[cfg(test)]
+mod failover;
+#[cfg(test)]
 mod load;
 #[cfg(test)]
 mod repair;

@@ -45,7 +45,7 @@ impl Objects {
     }
 
     /// Sends one request for each of `ids` and notes what became of it.
-    fn make(
+    pub(super) fn make(
         &mut self,
         ids: &[u32],
         channel: &mut Channel,
@@ -87,28 +87,24 @@ impl Objects {
         }
     }
 
-    fn put_group(&mut self, id: GroupId, batch: &mut Batch) {
+    pub(super) fn put_group(&mut self, id: GroupId, batch: &mut Batch) {
         let fresh = self.group(id).is_some_and(|g| g.id == 0).then(|| self.allocate());
         let Some(group) = self.groups.get_mut(id as usize).and_then(Option::as_mut) else { return };
         group.id = fresh.unwrap_or(group.id);
-        let alive = |(id, weight): &(HopId, u16)| {
-            let hop = self.hops.get(*id as usize)?.as_ref().filter(|h| h.present)?;
-            Some((hop.id, *weight))
-        };
+        let alive = |(id, weight): &(HopId, u16)| Some((group.alive(*id, &self.hops)?.id, *weight));
         let members: SmallVec<[(u32, u16); 4]> = group.members.iter().filter_map(alive).collect();
         nexthop::put_group(batch, group.id, PROTOCOL, &members);
     }
 
-    fn note_group(&mut self, id: GroupId, error: Option<KernelError>) {
-        let hops = &self.hops;
-        let present = |id: &HopId| hops.get(*id as usize).and_then(Option::as_ref).is_some_and(|h| h.present);
+    pub(super) fn note_group(&mut self, id: GroupId, error: Option<KernelError>) {
         let Some(group) = self.groups.get_mut(id as usize).and_then(Option::as_mut) else { return };
         if let Some(error) = &error {
             tracing::warn!(id = group.id, %error, "the kernel refused a next-hop group");
             // Perhaps a member vanished without a word.
             self.suspect = true;
         } else {
-            group.present = group.members.iter().map(|(id, _)| *id).filter(present).collect();
+            let members = group.members.iter().map(|(id, _)| *id);
+            group.present = members.filter(|id| group.alive(*id, &self.hops).is_some()).collect();
         }
         group.error = error;
     }
@@ -133,14 +129,22 @@ impl Objects {
         batch: &mut Batch,
     ) -> io::Result<HashSet<GroupId>> {
         let ids = 0..GroupId::try_from(self.groups.len()).unwrap_or(GroupId::MAX);
-        let lacking: Vec<(GroupId, bool)> = ids
-            .filter(|id| self.group(*id).is_some_and(|g| g.refs > 0 && self.lacks(g, true)))
-            .map(|id| (id, self.way(id).is_ok()))
-            .collect();
-        let all: Vec<GroupId> = lacking.iter().map(|(id, _)| *id).collect();
+        let lacking: Vec<GroupId> =
+            ids.filter(|id| self.group(*id).is_some_and(|g| g.refs > 0 && self.lacks(g, true))).collect();
         self.incomplete = false;
-        self.ensure(&all, channel, batch)?;
-        Ok(lacking.into_iter().filter(|(id, was)| !was && self.way(*id).is_ok()).map(|(id, _)| id).collect())
+        self.complete(&lacking, channel, batch)
+    }
+
+    /// Tries to complete these groups; returns those that can be used and could not before.
+    pub(super) fn complete(
+        &mut self,
+        ids: &[GroupId],
+        channel: &mut Channel,
+        batch: &mut Batch,
+    ) -> io::Result<HashSet<GroupId>> {
+        let blocked: Vec<GroupId> = ids.iter().copied().filter(|id| self.way(*id).is_err()).collect();
+        self.ensure(ids, channel, batch)?;
+        Ok(blocked.into_iter().filter(|id| self.way(*id).is_ok()).collect())
     }
 
     /// Deletes what nothing uses any more, groups before their hops. Only to be called when no route is about to be
