@@ -1,6 +1,8 @@
 //! Property tests of the RIB, and what they share.
 
+mod links;
 mod mesh;
+mod promises;
 mod rebuild;
 mod scenarios;
 
