@@ -4,6 +4,8 @@
 //! `cargo run --release -p siskin-rib --example full_table -- TABLE.mrt [PEERS]`: an MRT TABLE_DUMP_V2 file (RFC 6396),
 //! not compressed; the first peer's routes are taken, and announced by PEERS peers (1).
 
+#![expect(clippy::disallowed_methods, reason = "a measurement needs a clock")]
+
 use std::collections::HashMap;
 use std::error::Error;
 use std::sync::Arc;

@@ -1,212 +1,285 @@
-//! Several RIBs that are peers of each other, with links that fail and messages that are late: when all comes to rest,
-//! each knows what its neighbours export, along shortest paths, and nothing of prefixes nobody announces.
+//! Several routers that talk to each other: what one sends is what the other reads. They come to rest, agree, and a flap
+//! leaves nothing behind.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use proptest::prelude::*;
+use siskin_rib::View;
 
 use super::*;
 use crate::{Listener, Node};
 
-const NODES: u16 = 5;
-/// The number of each node's own routes.
+/// One direction of a session: what `from` sends is read by `to`.
+struct Way {
+    from: usize,
+    to: usize,
+    listener: Listener,
+}
+
+/// A router with its AS.
+struct Router {
+    node: Node,
+    asn: Asn,
+    /// It reflects routes to these routers.
+    clients: BTreeSet<usize>,
+}
+
+/// Routers, numbered from 0; to each other they are peers of that number.
+struct Mesh {
+    routers: Vec<Router>,
+    ways: Vec<Way>,
+}
+
+/// The source of a router's own routes.
 const OWN: PeerId = PeerId(100);
 
-#[derive(Clone, Debug)]
-enum Event {
-    Originate { node: u16, prefix: usize },
-    Withdraw { node: u16, prefix: usize },
-    Link { a: u16, b: u16, up: bool },
-    Work { node: u16, budget: usize },
-    Carry { from: u16, to: u16, messages: usize },
+fn identifier(router: usize) -> BgpIdentifier {
+    BgpIdentifier(0x0a00_0001 + u32::try_from(router).unwrap())
 }
 
-fn event() -> impl Strategy<Value = Event> {
-    let node = 0..NODES;
-    let pair = || (0..NODES, 0..NODES);
-    prop_oneof![
-        4 => (node.clone(), 0usize..16).prop_map(|(node, prefix)| Event::Originate { node, prefix }),
-        1 => (node.clone(), 0usize..16).prop_map(|(node, prefix)| Event::Withdraw { node, prefix }),
-        5 => (pair(), prop::bool::weighted(0.75)).prop_map(|((a, b), up)| Event::Link { a, b, up }),
-        5 => (node, 1usize..6).prop_map(|(node, budget)| Event::Work { node, budget }),
-        5 => (pair(), 1usize..4).prop_map(|((from, to), messages)| Event::Carry { from, to, messages }),
-    ]
+fn address(router: usize) -> IpAddr {
+    [192, 0, 2, 1 + u8::try_from(router).unwrap()].into()
 }
 
-fn asn(node: u16) -> Asn {
-    Asn(64500 + u32::from(node))
-}
-
-/// The addresses of a node.
-fn address(node: u16, family: Family) -> NextHop {
-    next_hop(family, u8::try_from(node).unwrap() + 1)
-}
-
-/// What `node` knows of its peer `other`.
-fn session(node: u16, other: u16) -> PeerInfo {
-    let mut info = info(
-        0,
-        Settings { import: 1, export: 1, next_hop_self: false, default_originate: false, generation: 0 },
-    );
-    let mut import = (*info.import).clone();
-    import.asn = asn(other);
-    import.local_asns = [asn(node)].into_iter().collect();
-    import.own_addresses = Family::ALL.into_iter().map(|family| address(node, family).address).collect();
-    info.import = Arc::new(import);
-    info.asn = asn(other);
-    info.identifier = BgpIdentifier(u32::from(other) + 1);
-    info.address = Some(address(other, Family::Ipv4).address);
-    if let Some(export) = &mut info.export {
-        export.local_asn = asn(node);
-        export.self_next_hop = FamilyMap::from_fn(|family| Some(address(node, family)));
-    }
-    info
-}
-
-struct Mesh {
-    nodes: Vec<Node>,
-    /// Links that are up, with the reader of each direction by (reader, writer).
-    readers: BTreeMap<(u16, u16), Listener>,
-    origins: BTreeSet<(u16, Prefix)>,
+fn number(router: usize) -> PeerId {
+    PeerId(u16::try_from(router).unwrap())
 }
 
 impl Mesh {
-    fn new() -> Mesh {
-        let node = |number: u16| {
-            let mut node = Node::new(RibConfig { asn: asn(number), ..config(Multipath::Relaxed, 4) }, 200);
-            for (other, family) in (0..NODES).flat_map(|n| Family::ALL.map(|family| (n, family))) {
-                node.set_next_hop(address(other, family), Some(resolution(1, 10)));
+    fn new(asns: &[u32]) -> Mesh {
+        let router = |(at, asn): (usize, &u32)| {
+            let own = RibConfig {
+                asn: Asn(*asn),
+                identifier: identifier(at),
+                cluster_id: identifier(at).0,
+                ..config(Multipath::Relaxed, 1)
+            };
+            let mut node = Node::new(own, 400);
+            for other in 0..asns.len() {
+                node.set_next_hop(NextHop::new(address(other)), Some(resolution(1, 10)));
             }
-            let import = ImportProfile::local("own".into(), RouteSource::Originate, asn(number), SEED);
-            node.peer_up(
-                OWN,
-                PeerInfo::local(Arc::new(import), BgpIdentifier(number.into()), FibAction::Blackhole),
-            );
-            node
+            let import = ImportProfile::local("own".into(), RouteSource::Originate, Asn(*asn), SEED);
+            node.peer_up(OWN, PeerInfo::local(Arc::new(import), identifier(at), FibAction::Blackhole));
+            Router { node, asn: Asn(*asn), clients: BTreeSet::new() }
         };
-        Mesh { nodes: (0..NODES).map(node).collect(), readers: BTreeMap::new(), origins: BTreeSet::new() }
+        Mesh { routers: asns.iter().enumerate().map(router).collect(), ways: Vec::new() }
     }
 
-    fn node(&mut self, node: u16) -> &mut Node {
-        &mut self.nodes[usize::from(node)]
-    }
-
-    fn run(&mut self, event: Event) {
-        match event {
-            Event::Originate { node, prefix: n } => {
-                let prefix = prefix(n);
-                self.origins.insert((node, prefix));
-                let attributes = PathAttributes::originated(Ipv4Addr::UNSPECIFIED.into());
-                self.node(node).builder(OWN).unwrap().announce_local(prefix, &attributes);
-            }
-            Event::Withdraw { node, prefix: n } => {
-                if self.origins.remove(&(node, prefix(n))) {
-                    self.node(node).builder(OWN).unwrap().withdraw(prefix(n));
-                }
-            }
-            Event::Link { a, b, up } if a != b && up != self.readers.contains_key(&(a, b)) => {
-                for (node, other) in [(a, b), (b, a)] {
-                    if up {
-                        self.readers.insert((node, other), Listener::new(true));
-                        self.node(node).peer_up(id(other), session(node, other));
-                    } else {
-                        self.readers.remove(&(node, other));
-                        self.node(node).peer_down(id(other));
-                    }
-                }
-            }
-            Event::Link { .. } => {}
-            Event::Work { node, budget } => {
-                let node = self.node(node);
-                node.deliver();
-                node.answer_next_hops();
-                node.rib.turn(budget);
-                node.export(budget);
-            }
-            Event::Carry { from, to, messages } => {
-                for _ in 0..messages {
-                    self.carry(from, to);
-                }
-            }
+    /// How `at` sees `other`.
+    fn info(&self, at: usize, other: usize) -> PeerInfo {
+        let (own, far) = (&self.routers[at], &self.routers[other]);
+        let settings =
+            Settings { import: 1, export: 1, next_hop_self: false, default_originate: false, generation: 0 };
+        // Number 0 is external there, 4 internal: the rest is set here.
+        let mut info = info(if own.asn == far.asn { 4 } else { 0 }, settings);
+        let mut import = (*info.import).clone();
+        import.asn = far.asn;
+        import.local_asns = [own.asn].into_iter().collect();
+        import.identifier = identifier(at);
+        import.cluster_id = identifier(at).0;
+        import.own_addresses = Arc::new([address(at)]);
+        let client = own.clients.contains(&other);
+        let export = info.export.as_mut().unwrap();
+        export.local_asn = own.asn;
+        export.reflector_client = client;
+        export.cluster_id = identifier(at).0;
+        export.identifier = identifier(at);
+        export.self_next_hop[Family::Ipv4] = Some(NextHop::new(address(at)));
+        PeerInfo {
+            asn: far.asn,
+            identifier: identifier(other),
+            address: Some(address(other)),
+            reflector_client: client,
+            import: Arc::new(import),
+            ..info
         }
     }
 
-    /// One message goes over a link; true if there was one.
-    fn carry(&mut self, from: u16, to: u16) -> bool {
-        let Some(bytes) = self.node(from).outboxes.take(id(to)) else { return false };
-        let Some(reader) = self.readers.get_mut(&(to, from)) else { return false };
-        reader.hear(&bytes);
-        for update in std::mem::take(&mut reader.heard) {
-            self.nodes[usize::from(to)].push(id(from), update);
+    fn connect(&mut self, a: usize, b: usize) {
+        for (from, to) in [(a, b), (b, a)] {
+            let info = self.info(from, to);
+            let listener = Listener::new(info.external);
+            self.routers[from].node.peer_up(number(to), info);
+            self.ways.push(Way { from, to, listener });
         }
-        true
     }
 
+    fn disconnect(&mut self, a: usize, b: usize) {
+        self.ways.retain(|way| (way.from, way.to) != (a, b) && (way.from, way.to) != (b, a));
+        self.routers[a].node.peer_down(number(b));
+        self.routers[b].node.peer_down(number(a));
+    }
+
+    fn originate(&mut self, at: usize, prefix: Prefix) {
+        let attributes = PathAttributes::originated(address(at));
+        self.routers[at].node.builder(OWN).unwrap().announce_local(prefix, &attributes);
+    }
+
+    fn withdraw(&mut self, at: usize, prefix: Prefix) {
+        self.routers[at].node.builder(OWN).unwrap().withdraw(prefix);
+    }
+
+    /// Until nobody has anything to say.
     fn settle(&mut self) {
         for _ in 0..1000 {
-            self.nodes.iter_mut().for_each(Node::settle);
-            let links: Vec<(u16, u16)> = self.readers.keys().copied().collect();
-            let carried = links.into_iter().filter(|(to, from)| self.carry(*from, *to)).count();
-            if carried == 0 {
+            self.routers.iter_mut().for_each(|router| router.node.settle());
+            let mut talked = false;
+            for way in &mut self.ways {
+                while let Some(bytes) = self.routers[way.from].node.outboxes.take(number(way.to)) {
+                    talked = true;
+                    way.listener.hear(&bytes);
+                }
+                for update in way.listener.heard.drain(..) {
+                    self.routers[way.to].node.push(number(way.from), update);
+                }
+            }
+            if !talked {
                 return;
             }
         }
-        panic!("the mesh does not come to rest");
+        unreachable!("the mesh does not come to rest");
     }
 
-    /// How many links each node is away from the nearest that announces the prefix.
-    fn distances(&self, prefix: Prefix) -> BTreeMap<u16, u32> {
-        let mut front: Vec<u16> = (0..NODES).filter(|node| self.origins.contains(&(*node, prefix))).collect();
-        let mut distances: BTreeMap<u16, u32> = front.iter().map(|node| (*node, 0)).collect();
-        while let Some(node) = (!front.is_empty()).then(|| front.remove(0)) {
-            for next in (0..NODES).filter(|next| self.readers.contains_key(&(*next, node))) {
-                if !distances.contains_key(&next) {
-                    distances.insert(next, distances[&node] + 1);
-                    front.push(next);
-                }
-            }
-        }
-        distances
+    /// The best path to a prefix: the AS numbers on it, and the router it came from.
+    fn best(&self, at: usize, prefix: Prefix) -> Option<(Vec<u32>, PeerId)> {
+        let route = self.routers[at].node.rib.lookup(prefix)?;
+        let best = route.paths.into_iter().find(|path| path.best)?;
+        let asns = best.accepted.as_ref()?.as_path.asns().map(|asn| asn.0).collect();
+        Some((asns, best.peer))
     }
 
-    fn check(&self) {
-        for prefix in (0..16).map(prefix) {
-            let distances = self.distances(prefix);
-            for (number, node) in (0..NODES).zip(&self.nodes) {
-                let route = node.rib.lookup(prefix);
-                let best = route.iter().flat_map(|route| &route.paths).find(|path| path.best);
-                let length = best.map(|path| path.received.as_path.decision_len());
-                assert_eq!(length, distances.get(&number).copied(), "{prefix} at node {number}");
-                assert_eq!(node.rib.forwarding(prefix).is_some(), best.is_some());
-            }
-            for (to, from) in self.readers.keys() {
-                let sent = self.nodes[usize::from(*from)].rib.exported(id(*to), prefix);
-                let route = self.nodes[usize::from(*to)].rib.lookup(prefix);
-                let known =
-                    route.into_iter().flat_map(|route| route.paths).find(|path| path.peer == id(*from));
-                let known = known.map(|path| path.received);
-                assert_eq!(sent.map(|sent| sent.attributes), known, "{prefix} from {from} to {to}");
-            }
-        }
+    /// Everything each router knows, in words.
+    fn knowledge(&self) -> Vec<Vec<String>> {
+        let routes = |router: &Router| {
+            let start = siskin_rib::Cursor::start(Family::Ipv4);
+            let page = router.node.rib.walk_routes(start, View::Received, None, None, 1000, 10_000);
+            let mut all: Vec<String> = page.items.iter().map(|route| format!("{route:?}")).collect();
+            all.sort();
+            all
+        };
+        self.routers.iter().map(routes).collect()
     }
 }
 
-proptest! {
-    #![proptest_config(ProptestConfig { cases: 100, ..ProptestConfig::default() })]
+#[test]
+fn a_triangle_of_as_takes_the_short_way_and_the_long_one_when_that_is_cut() {
+    let mut mesh = Mesh::new(&[64601, 64602, 64603]);
+    mesh.connect(0, 1);
+    mesh.connect(1, 2);
+    mesh.connect(2, 0);
+    mesh.originate(0, prefix(3));
+    mesh.settle();
+    assert_eq!(mesh.best(1, prefix(3)), Some((vec![64601], PeerId(0))));
+    assert_eq!(mesh.best(2, prefix(3)), Some((vec![64601], PeerId(0))));
+    let before = mesh.knowledge();
+    mesh.disconnect(2, 0);
+    mesh.settle();
+    assert_eq!(mesh.best(2, prefix(3)), Some((vec![64602, 64601], PeerId(1))));
+    mesh.connect(2, 0);
+    mesh.settle();
+    assert_eq!(mesh.knowledge(), before, "a flap leaves nothing");
+    mesh.withdraw(0, prefix(3));
+    mesh.settle();
+    for router in &mesh.routers {
+        assert!(router.node.rib.lookup(prefix(3)).is_none(), "no ghost of a path goes round");
+        assert_eq!(router.node.rib.counts()[Family::Ipv4].prefixes, 0);
+        assert!(router.node.kernel.is_empty());
+    }
+}
 
+/// 0 is outside; 1, 2 and 3 are one AS, 2 reflects to 1 and 3, which do not know each other.
+fn reflected() -> Mesh {
+    let mut mesh = Mesh::new(&[64601, 64500, 64500, 64500]);
+    mesh.routers[2].clients = [1, 3].into_iter().collect();
+    mesh.connect(0, 1);
+    mesh.connect(1, 2);
+    mesh.connect(2, 3);
+    mesh
+}
+
+#[test]
+fn a_reflector_carries_routes_between_its_clients() {
+    let mut mesh = reflected();
+    for router in [2, 3] {
+        mesh.routers[router].node.set_next_hop(NextHop::new(address(0)), None);
+    }
+    mesh.originate(0, prefix(3));
+    mesh.originate(3, prefix(4));
+    mesh.settle();
+    assert_eq!(mesh.best(2, prefix(3)), None, "the next hop outside means nothing without a way there");
+    for router in [2, 3] {
+        mesh.routers[router].node.set_next_hop(NextHop::new(address(0)), Some(resolution(1, 10)));
+    }
+    mesh.settle();
+    assert_eq!(mesh.best(3, prefix(3)), Some((vec![64601], PeerId(2))));
+    let route = mesh.routers[3].node.rib.lookup(prefix(3)).unwrap();
+    let received = &route.paths[0].received;
+    assert_eq!(received.originator_id, Some(identifier(1)));
+    assert_eq!(received.cluster_list.to_vec(), [identifier(2).0]);
+    assert_eq!(received.next_hop, NextHop::new(address(0)));
+    assert_eq!(mesh.best(0, prefix(4)), Some((vec![64500], PeerId(1))), "and out again");
+}
+
+#[test]
+fn without_reflection_routes_of_internal_peers_stay() {
+    let mut mesh = reflected();
+    mesh.disconnect(1, 2);
+    mesh.disconnect(2, 3);
+    mesh.routers[2].clients.clear();
+    mesh.connect(1, 2);
+    mesh.connect(2, 3);
+    mesh.originate(1, prefix(3));
+    mesh.settle();
+    assert_eq!(mesh.best(2, prefix(3)), Some((vec![], PeerId(1))));
+    assert_eq!(mesh.best(3, prefix(3)), None);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
+
+    /// Links of five AS go and come in any order: in the end all is as if they had come at once.
     #[test]
-    fn a_mesh_comes_to_rest_on_shortest_paths(events in prop::collection::vec(event(), 1..120)) {
-        let mut mesh = Mesh::new();
-        for event in events {
-            mesh.run(event);
+    fn what_a_mesh_knows_depends_on_its_links_alone(
+        flaps in prop::collection::vec((0usize..5, 0usize..5, any::<bool>()), 0..40),
+    ) {
+        let asns = [64601, 64602, 64603, 64604, 64605];
+        let build = || {
+            let mut mesh = Mesh::new(&asns);
+            (0..5).for_each(|at| mesh.originate(at, prefix(at + 1)));
+            mesh
+        };
+        let (mut mesh, mut links) = (build(), BTreeSet::new());
+        for (a, b, rest) in flaps {
+            let link = (a.min(b), a.max(b));
+            if a == b {
+                continue;
+            }
+            if links.remove(&link) {
+                mesh.disconnect(a, b);
+            } else {
+                links.insert(link);
+                mesh.connect(a, b);
+            }
+            if rest {
+                mesh.settle();
+            }
         }
         mesh.settle();
-        mesh.check();
-        // Everybody withdraws: no route may survive by being passed round.
-        for (node, prefix) in std::mem::take(&mut mesh.origins) {
-            mesh.node(node).builder(OWN).unwrap().withdraw(prefix);
+        let mut fresh = build();
+        links.iter().for_each(|(a, b)| fresh.connect(*a, *b));
+        fresh.settle();
+        prop_assert_eq!(mesh.knowledge(), fresh.knowledge());
+        // Who is connected at all has a route, and no path has a loop.
+        for (a, b) in &links {
+            prop_assert!(mesh.best(*a, prefix(b + 1)).is_some() && mesh.best(*b, prefix(a + 1)).is_some());
         }
-        mesh.settle();
-        mesh.check();
+        for (at, asn) in asns.iter().enumerate() {
+            for n in 1..6 {
+                if let Some((path, _)) = mesh.best(at, prefix(n)) {
+                    prop_assert!(!path.contains(asn));
+                    prop_assert_eq!(path.iter().collect::<BTreeSet<_>>().len(), path.len());
+                }
+            }
+        }
     }
 }

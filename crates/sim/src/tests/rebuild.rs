@@ -351,7 +351,7 @@ proptest! {
     }
 }
 
-/// More with `SISKIN_SIM_CASES`, for a long night.
+/// More with `PROPTEST_CASES`, for a long night.
 fn cases() -> u32 {
-    std::env::var("SISKIN_SIM_CASES").ok().and_then(|n| n.parse().ok()).unwrap_or(400)
+    std::env::var("PROPTEST_CASES").ok().and_then(|n| n.parse().ok()).unwrap_or(400)
 }
