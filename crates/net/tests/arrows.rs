@@ -20,7 +20,8 @@ const ARROWS: &[(&str, &[&str])] = &[
 ];
 
 /// What no pure room may depend on: threads of execution, sockets, clocks, randomness.
-const IMPURE: &[&str] = &["tokio", "socket2", "libc", "netlink-sys", "rand", "getrandom", "mio", "rustix", "nix"];
+const IMPURE: &[&str] =
+    &["tokio", "socket2", "libc", "netlink-sys", "rand", "getrandom", "mio", "rustix", "nix"];
 /// The pure rooms: time and bytes are arguments.
 const PURE: &[&str] = &["net", "bgp", "policy", "rib"];
 
@@ -55,7 +56,10 @@ fn rooms_use_only_what_the_architecture_allows() {
     for (room, used) in manifests() {
         let may = allowed.get(room.as_str()).unwrap_or_else(|| panic!("{room}: no row in ARROWS"));
         for dependency in used.iter().filter_map(|d| d.strip_prefix("siskin-")) {
-            assert!(may.contains(&dependency), "{room} uses {dependency}, which the architecture does not allow");
+            assert!(
+                may.contains(&dependency),
+                "{room} uses {dependency}, which the architecture does not allow"
+            );
         }
     }
 }
@@ -67,7 +71,8 @@ fn pure_rooms_use_nothing_impure_and_ban_the_clock() {
         for impure in IMPURE {
             assert!(!rooms[*room].contains(*impure), "{room} is pure and must not use {impure}");
         }
-        let clippy = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("crates/").join(room).join("clippy.toml");
+        let clippy =
+            Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("crates/").join(room).join("clippy.toml");
         let text = std::fs::read_to_string(&clippy).unwrap_or_else(|e| panic!("{}: {e}", clippy.display()));
         assert!(text.contains("std::time::Instant::now"), "{} does not ban the clock", clippy.display());
     }

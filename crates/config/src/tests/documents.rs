@@ -52,6 +52,20 @@ fn every_example_of_the_reference_is_right() {
 }
 
 #[test]
+fn the_configurations_of_the_guides_are_complete_and_right() {
+    for name in ["README.md", "docs/guides/hypervisor.md", "docs/guides/edge.md", "docs/guides/fabric.md"] {
+        let fences = fences(&fs::read_to_string(project().join(name)).unwrap());
+        assert!(!fences.is_empty(), "{name} has no configuration");
+        for (line, fence) in fences {
+            match check(&fence) {
+                Ok(loaded) => assert!(loaded.warnings.is_empty(), "{name}:{line}\n{}", loaded.warnings),
+                Err(diagnostics) => panic!("{name}:{line}\n{diagnostics}"),
+            }
+        }
+    }
+}
+
+#[test]
 fn every_key_is_in_the_reference() {
     let text = fs::read_to_string(project().join("docs/configuration.md")).unwrap();
     // An unknown key's help lists all keys of its place: the reader's own knowledge.

@@ -120,7 +120,7 @@ impl Daemon {
 /// A route of Adj-RIB-In and Loc-RIB, or of Adj-RIB-Out.
 enum Item {
     Route(siskin_rib::Route),
-    Exported(ExportedRoute, Option<(Arc<str>, RouteSource)>),
+    Exported(Box<ExportedRoute>, Option<(Arc<str>, RouteSource)>),
 }
 
 fn find(rib: &Rib, selector: Selector) -> Option<Prefix> {
@@ -153,7 +153,7 @@ fn shows(view: siskin_rib::View, path: &PathView) -> bool {
 /// With it whose path it was.
 fn exported(rib: &Rib, route: ExportedRoute) -> Item {
     let source = route.source.and_then(|id| rib.peer_info(id)).map(|info| (info.name.clone(), info.source));
-    Item::Exported(route, source)
+    Item::Exported(Box::new(route), source)
 }
 
 fn slice(rib: &Rib, at: Cursor, ask: Ask, room: usize) -> (Vec<Item>, Option<Cursor>) {

@@ -30,7 +30,7 @@ const FIB_A_TURN: usize = 8_192;
 pub(crate) enum RibCommand {
     /// A session is established, or a source of local routes begins.
     PeerUp { id: PeerId, info: Box<PeerInfo>, queue: Option<QueueSender> },
-    /// The session ended: its routes go.
+    /// The session ended: its routes go. The kernel was told which next hops failed with it.
     PeerDown { id: PeerId },
     /// Policies changed while the session stays.
     Profiles { id: PeerId, import: Arc<ImportProfile>, export: Option<Box<ExportProfile>> },
@@ -115,8 +115,14 @@ pub(crate) fn start(
     let (sender, inbox) = mpsc::channel(INBOX);
     let wake_pending = Arc::new(AtomicBool::new(false));
     let handle = RibHandle { sender, wake_pending: wake_pending.clone() };
-    let mut core =
-        Core { rib: Rib::new(config), queues: queue::Queues::default(), kernel, inbox, wake_pending };
+    let mut core = Core {
+        rib: Rib::new(config),
+        queues: queue::Queues::default(),
+        kernel,
+        inbox,
+        wake_pending,
+        recovering: false,
+    };
     let thread = thread::Builder::new().name("rib".into()).spawn(move || {
         let guard = AbortOnPanic;
         core.run();
@@ -142,6 +148,8 @@ struct Core {
     kernel: KernelHandle,
     inbox: mpsc::Receiver<RibCommand>,
     wake_pending: Arc<AtomicBool>,
+    /// A session was lost, and what follows from it is not decided yet.
+    recovering: bool,
 }
 
 impl Core {
@@ -177,6 +185,7 @@ impl Core {
                 self.rib.peer_up(id, *info);
             }
             RibCommand::PeerDown { id } => {
+                self.recovering = true;
                 self.queues.remove(id);
                 self.rib.peer_down(id);
             }
@@ -203,6 +212,10 @@ impl Core {
         let mut more = self.rib.turn(DECIDE_A_TURN);
         more |= self.serve_kernel();
         more |= self.rib.export_turn(&mut self.queues, EXPORT_A_TURN);
+        if self.recovering && self.rib.is_settled() {
+            self.recovering = false;
+            self.kernel.send(KernelCommand::Recover);
+        }
         more
     }
 

@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc;
 
 use siskin_fib::{Fib, KernelEvent, KernelState};
-use siskin_net::IfIndex;
+use siskin_net::{IfIndex, NextHop};
 use siskin_rib::{FibUpdate, NextHopRequest};
 use tokio::sync::oneshot;
 
@@ -33,6 +33,10 @@ pub(crate) enum KernelCommand {
     Neighbor { interface: IfIndex, address: IpAddr, mac: Option<[u8; 6]> },
     /// Everything wanted has been said: what a previous run left and nobody wants goes.
     Sweep,
+    /// A session is lost: groups lose the ways to these next hops at once, before the RIB has said so of each route.
+    FailNextHops(Vec<NextHop>),
+    /// The RIB has said all that followed from lost sessions.
+    Recover,
     /// Redistribution of connected routes changed.
     Connected(Option<ConnectedSource>),
     /// A look at the state; short, or a slice of a walk.

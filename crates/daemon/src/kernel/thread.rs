@@ -46,6 +46,8 @@ struct KernelThread {
     state: KernelState,
     fib: Option<Fib>,
     retry: Duration,
+    /// Gateways failed, and groups are to be made whole again once everything is written.
+    recovering: bool,
     tracker: Tracker,
     connected: Option<ConnectedSource>,
     subscribers: Vec<Subscriber>,
@@ -75,6 +77,7 @@ pub(crate) fn start(
         state,
         fib,
         retry: IDLE,
+        recovering: false,
         tracker: Tracker::default(),
         connected: None,
         subscribers: setup.subscribers,
@@ -169,6 +172,8 @@ impl KernelThread {
                     );
                 }
             }
+            KernelCommand::FailNextHops(next_hops) => self.fail(&next_hops),
+            KernelCommand::Recover => self.recovering = true,
             KernelCommand::Connected(source) => {
                 self.connected = source;
                 self.redistribute();
@@ -197,8 +202,24 @@ impl KernelThread {
             None if progress.pending > 0 => Duration::ZERO,
             None => IDLE,
         };
+        if self.recovering && progress.pending == 0 {
+            self.recovering = false;
+            fib.restore_gateways();
+            self.retry = Duration::ZERO;
+        }
         if self.inbox.settle(received, progress.pending) {
             self.rib.wake();
+        }
+    }
+
+    /// One message a group takes a lost peer out of the forwarding of all its routes.
+    fn fail(&mut self, next_hops: &[NextHop]) {
+        let Some(fib) = &mut self.fib else { return };
+        let hops = next_hops.iter().filter_map(|n| self.state.resolve(n)).flat_map(|r| r.hops);
+        let gateways: Vec<_> = hops.filter_map(|h| Some((h.interface, h.gateway?))).collect();
+        let groups = fib.fail_gateways(&gateways);
+        if groups > 0 {
+            tracing::info!(groups, "took a lost peer's next hops out of the kernel's groups");
         }
     }
 

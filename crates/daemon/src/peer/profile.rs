@@ -13,7 +13,7 @@ use siskin_rib::{ExportProfile, FibAction, ImportProfile, PeerInfo};
 use smallvec::SmallVec;
 
 use super::task::PeerSetup;
-use crate::kernel::KernelHandle;
+use crate::kernel::{KernelCommand, KernelHandle};
 
 /// What is the same for all peers.
 #[derive(Clone)]
@@ -66,6 +66,11 @@ impl Profiles {
             jitter_seed: jitter(&self.peer.name),
             ..SessionConfig::new(settings.local_asn, peer_as(&settings.asn), self.router.identifier)
         }
+    }
+
+    /// The kernel leaves these next hops wherever a route has another.
+    pub(crate) fn fail_next_hops(&self, next_hops: Vec<NextHop>) {
+        self.router.kernel.send(KernelCommand::FailNextHops(next_hops));
     }
 
     /// The interface our end of a connection is on.

@@ -7,9 +7,10 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use siskin_bgp::session::{AdminStop, Direction, DownReason, Input, Negotiated, Output, Session, State};
-use siskin_bgp::wire::{RefreshKind, frame};
-use siskin_net::{Family, FamilySet, IfIndex, PeerId};
+use siskin_bgp::wire::{RefreshKind, Update, frame};
+use siskin_net::{Family, FamilySet, IfIndex, NextHop, PeerId};
 use siskin_rib::{Batch, BatchBuilder};
+use smallvec::SmallVec;
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
@@ -26,6 +27,9 @@ use crate::tcp::{self, ConnectionOptions};
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// A batch of this many prefixes goes to the RIB before more is read.
 const BATCH_PREFIXES: usize = 4_096;
+
+/// A peer with more next hops than this speaks for others.
+const MAX_OWN_NEXT_HOPS: usize = 4;
 
 /// What the supervisor tells a peer's task.
 pub(crate) enum Control {
@@ -82,6 +86,8 @@ pub(super) struct PeerTask {
     end_of_rib: FamilySet,
     bytes_received: u64,
     told: State,
+    /// The next hops of this session's routes, as long as they are few.
+    next_hops: SmallVec<[NextHop; 4]>,
 }
 
 /// What woke the task.
@@ -119,6 +125,7 @@ impl PeerTask {
             end_of_rib: FamilySet::EMPTY,
             bytes_received: 0,
             told: State::Idle,
+            next_hops: SmallVec::new(),
         }
     }
 
@@ -308,6 +315,7 @@ impl PeerTask {
                 if let Some(family) = update.end_of_rib {
                     self.end_of_rib = self.end_of_rib.with(family);
                 }
+                self.note_next_hops(&update);
                 if let Some(established) = &mut self.established {
                     established.builder.push(*update);
                 }
@@ -334,6 +342,16 @@ impl PeerTask {
             }
             Output::Down(reason) => self.down(&reason).await,
             Output::StateChanged(state) => self.state_changed(state),
+        }
+    }
+
+    /// Remembers which next hops the peer announces, so that they can be left at once when the session is lost. More than
+    /// a few are a route server's or reflector's, whose loss says nothing of them.
+    fn note_next_hops(&mut self, update: &Update) {
+        for reach in &update.reach {
+            if self.next_hops.len() <= MAX_OWN_NEXT_HOPS && !self.next_hops.contains(&reach.next_hop) {
+                self.next_hops.push(reach.next_hop);
+            }
         }
     }
 
@@ -376,6 +394,10 @@ impl PeerTask {
         if self.established.take().is_some() {
             // What was not handed over goes with the session.
             self.pending = None;
+            let next_hops = std::mem::take(&mut self.next_hops);
+            if !next_hops.is_empty() && next_hops.len() <= MAX_OWN_NEXT_HOPS {
+                self.setup.profiles.fail_next_hops(next_hops.into_vec());
+            }
             self.rib.send(RibCommand::PeerDown { id: self.setup.id }).await;
         }
     }
