@@ -1,7 +1,8 @@
 //! Batches become paths: Adj-RIB-In of every peer, with import's verdict.
 
-use siskin_net::{Family, PeerId, Prefix, RouteSource};
+use siskin_net::{Family, FamilyMap, PeerId, Prefix, RouteSource};
 use siskin_policy::{Builtin, RuleId};
+use smallvec::SmallVec;
 
 use super::Rib;
 use crate::attrs::{AttrId, Interner, encode};
@@ -12,6 +13,38 @@ use crate::table::{DestId, Path, PathFlags, PathId, Table};
 
 /// Import's verdict on a path.
 pub(super) type Accepted = Result<AttrId, RuleId>;
+
+/// Destinations looked up before the first of them is written to.
+const AHEAD: usize = 64;
+
+/// The prefixes of a batch with their destinations, looked up some time ahead: one lookup does not depend on another, so
+/// the processor waits for many cache misses at once.
+struct Ahead<'a> {
+    prefixes: std::slice::Iter<'a, Prefix>,
+    found: SmallVec<[Option<DestId>; AHEAD]>,
+    next: usize,
+}
+
+impl Ahead<'_> {
+    fn new(prefixes: &[Prefix]) -> Ahead<'_> {
+        Ahead { prefixes: prefixes.iter(), found: SmallVec::new(), next: 0 }
+    }
+
+    /// The next prefix. One without a destination may have been given one since it was looked up.
+    #[inline]
+    fn next(&mut self, tables: &FamilyMap<Table>) -> Option<(Prefix, Option<DestId>)> {
+        if self.next == self.found.len() {
+            let ahead = self.prefixes.as_slice().iter().take(AHEAD);
+            self.found.clear();
+            self.found.extend(ahead.map(|prefix| tables[prefix.family()].dests.find(*prefix)));
+            self.next = 0;
+        }
+        let prefix = *self.prefixes.next()?;
+        let found = *self.found.get(self.next)?;
+        self.next += 1;
+        Some((prefix, found))
+    }
+}
 
 /// What all prefixes of a run have in common.
 struct Arrival {
@@ -38,25 +71,28 @@ impl Rib {
         };
         let outdated = batch.generation != import.generation;
         let mut ids = vec![AttrId::NONE; batch.sets.len()];
-        let mut prefixes = batch.prefixes.iter().copied();
+        let mut prefixes = Ahead::new(&batch.prefixes);
         for operation in &batch.operations {
             match *operation {
                 Operation::Announce { received, judged, count } => {
-                    let run = prefixes.by_ref().take(count as usize);
                     arrival.received = intern(&batch, received, &mut ids, &mut self.attrs);
                     if outdated {
-                        self.store_outdated(&mut arrival, &import, run);
+                        self.store_outdated(&mut arrival, &import, count, &mut prefixes);
                         continue;
                     }
                     arrival.accepted = match judged {
                         Judged::Accepted(set) => Ok(intern(&batch, set, &mut ids, &mut self.attrs)),
                         Judged::Rejected(rule) => Err(rule),
                     };
-                    run.for_each(|prefix| self.store(&arrival, prefix));
+                    for _ in 0..count {
+                        let Some((prefix, dest)) = prefixes.next(&self.tables) else { break };
+                        self.store(&arrival, prefix, dest);
+                    }
                 }
                 Operation::Withdraw { count } => {
-                    for prefix in prefixes.by_ref().take(count as usize) {
-                        self.withdraw(batch.peer, prefix);
+                    for _ in 0..count {
+                        let Some((prefix, dest)) = prefixes.next(&self.tables) else { break };
+                        self.withdraw(batch.peer, prefix, dest);
                     }
                 }
                 Operation::EndOfRib(family) => {
@@ -76,18 +112,20 @@ impl Rib {
         &mut self,
         arrival: &mut Arrival,
         import: &ImportProfile,
-        run: impl Iterator<Item = Prefix>,
+        count: u32,
+        prefixes: &mut Ahead<'_>,
     ) {
         let mut judge = Judge::default();
-        for prefix in run {
+        for _ in 0..count {
+            let Some((prefix, dest)) = prefixes.next(&self.tables) else { break };
             arrival.accepted = judge.judge(import, arrival.peer, arrival.received, prefix, &mut self.attrs);
-            self.store(arrival, prefix);
+            self.store(arrival, prefix, dest);
         }
         judge.finish(&mut self.attrs);
     }
 
     /// Puts a path into the table, in the place of what the peer sent before for this prefix.
-    fn store(&mut self, arrival: &Arrival, prefix: Prefix) {
+    fn store(&mut self, arrival: &Arrival, prefix: Prefix, dest: Option<DestId>) {
         let family = prefix.family();
         let Some(peer) = self.peers.get_mut(arrival.peer) else { return };
         if peer.dropped.contains(family) {
@@ -95,7 +133,7 @@ impl Rib {
         }
         let counts = &mut peer.counts[family];
         let (table, attrs) = (&mut self.tables[family], &mut self.attrs);
-        let dest = table.find_or_insert(prefix);
+        let dest = dest.unwrap_or_else(|| table.find_or_insert(prefix));
         match table.path_of(dest, arrival.peer) {
             Some(id) => replace(table, attrs, counts, arrival, dest, id),
             None => {
@@ -124,9 +162,9 @@ impl Rib {
         }
     }
 
-    fn withdraw(&mut self, peer: PeerId, prefix: Prefix) {
+    fn withdraw(&mut self, peer: PeerId, prefix: Prefix, dest: Option<DestId>) {
         let table = &mut self.tables[prefix.family()];
-        if let Some(dest) = table.dests.find(prefix)
+        if let Some(dest) = dest.or_else(|| table.dests.find(prefix))
             && let Some(path) = table.path_of(dest, peer)
         {
             remove(table, &mut self.attrs, &mut self.peers, dest, path);
