@@ -20,23 +20,10 @@ pub enum CommunityValue {
     Extended(ExtendedCommunity),
 }
 
-/// The well-known communities of IANA's registry, by the names used here.
-pub(crate) const WELL_KNOWN: &[(&str, Community)] = &[
-    ("graceful-shutdown", Community(0xffff_0000)),
-    ("accept-own", Community(0xffff_0001)),
-    ("llgr-stale", Community(0xffff_0006)),
-    ("no-llgr", Community(0xffff_0007)),
-    ("blackhole", Community(0xffff_029a)),
-    ("no-export", Community(0xffff_ff01)),
-    ("no-advertise", Community(0xffff_ff02)),
-    ("no-export-subconfed", Community(0xffff_ff03)),
-    ("no-peer", Community(0xffff_ff04)),
-];
-
 /// The community of a well-known name; upper case and `_` are as good (`NO_EXPORT`).
 pub(crate) fn well_known(name: &str) -> Option<Community> {
     let plain = name.to_ascii_lowercase().replace('_', "-");
-    WELL_KNOWN.iter().find(|(known, _)| *known == plain).map(|(_, community)| *community)
+    Community::well_known().find(|(known, _)| *known == plain).map(|(_, community)| community)
 }
 
 impl CommunityValue {
@@ -85,10 +72,7 @@ impl fmt::Display for CommunityValue {
     /// The text [`CommunityValue::from_str`] reads; well-known communities by name.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            CommunityValue::Standard(c) => match WELL_KNOWN.iter().find(|(_, known)| known == c) {
-                Some((name, _)) => f.write_str(name),
-                None => c.fmt(f),
-            },
+            CommunityValue::Standard(c) => c.fmt(f),
             CommunityValue::Large(c) => c.fmt(f),
             CommunityValue::Extended(c) => match RouteOrigin::decode(*c) {
                 Some(parts) if parts.encode() == Some(*c) => parts.fmt(f),

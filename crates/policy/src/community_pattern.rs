@@ -7,7 +7,7 @@ use std::str::FromStr;
 use siskin_bgp::attr::{Community, ExtendedCommunity, LargeCommunity};
 
 use crate::CommunityValue;
-use crate::community::{Administrator, ExtendedKind, RouteOrigin, WELL_KNOWN, well_known};
+use crate::community::{Administrator, ExtendedKind, RouteOrigin, well_known};
 use crate::error::{SyntaxError, did_you_mean};
 use crate::numbers::Range;
 
@@ -168,7 +168,7 @@ impl FromStr for CommunityPattern {
         let form = match *fields.as_slice() {
             [(_, name)] => {
                 return CommunityPattern::well_known(name).ok_or_else(|| {
-                    let help = did_you_mean(name, WELL_KNOWN.iter().map(|(known, _)| *known));
+                    let help = did_you_mean(name, Community::well_known().map(|(known, _)| known));
                     let message = format!("expected a community like 64500:100, found `{name}`");
                     SyntaxError::new(0, text.len(), message).with_help(help)
                 });

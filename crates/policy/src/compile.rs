@@ -6,7 +6,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::ast::{Action, CommunityItem, Condition, Name, Parsed, PrefixList, Rule};
-use crate::community::WELL_KNOWN;
 use crate::community_set::CommunitySet;
 use crate::compiled::{Bound, BoundRule, Compiled};
 use crate::error::did_you_mean;
@@ -292,7 +291,7 @@ impl Compiler<'_> {
                         Some(set) => patterns.iter_mut().for_each(|all| all.extend(set)),
                         None => {
                             let names = community_sets.keys().map(String::as_str);
-                            let known = WELL_KNOWN.iter().map(|(known, _)| *known);
+                            let known = siskin_bgp::attr::Community::well_known().map(|(known, _)| known);
                             self.unknown(place, name, "community set", names.chain(known));
                             patterns = None;
                         }
