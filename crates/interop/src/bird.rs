@@ -86,8 +86,11 @@ pub fn text(config: &Config) -> String {
     for family in Family::ALL {
         let name = family.name();
         if config.kernel {
-            let _ =
-                writeln!(out, "protocol kernel {{ merge paths on; {name} {{ import none; export all; }}; }}");
+            // Without `merge paths`: BIRD 2.0 leaves a lost next hop in the kernel's IPv6 multipath routes.
+            let _ = writeln!(
+                out,
+                "protocol kernel {{ {name} {{ import none; export where source = RTS_BGP; }}; }}"
+            );
         }
         let _ = writeln!(out, "protocol static static_{name} {{\n  {name};");
         for route in config.routes.iter().filter(|r| r.prefix.family() == family) {
@@ -127,13 +130,15 @@ fn assignments(route: &Announcement) -> String {
     out
 }
 
+/// One session. Graceful restart is off: a router that dies is to be missed at once.
 fn session(out: &mut String, config: &Config, index: usize, neighbor: &Neighbor) {
     let Neighbor { address, asn, passive, hold, .. } = neighbor;
     let passive = if *passive { "on" } else { "off" };
     let _ = writeln!(
         out,
         "protocol bgp peer{index} {{\n  local as {};\n  neighbor {address} as {asn};\n  hold time {hold};\n  \
-         passive {passive};\n  connect delay time 1;\n  connect retry time 2;\n  error wait time 1, 4;",
+         passive {passive};\n  connect delay time 1;\n  connect retry time 2;\n  error wait time 1, 4;\n  \
+         graceful restart off;",
         config.asn
     );
     for family in &neighbor.families {

@@ -27,6 +27,9 @@ static LABS: AtomicU32 = AtomicU32::new(0);
 /// Deletion of dead labs happens once at a time in a process.
 static SWEEP: Mutex<()> = Mutex::new(());
 
+/// The folders of the labs of this process that still stand.
+static FOLDERS: Mutex<Vec<PathBuf>> = Mutex::new(Vec::new());
+
 /// The namespaces and files of one test.
 #[derive(Debug)]
 pub struct Lab {
@@ -70,6 +73,7 @@ impl Lab {
         fs::set_permissions(dir.path(), std::os::unix::fs::PermissionsExt::from_mode(0o755))?;
         let prefix = format!("{MARK}{}.{}", std::process::id(), LABS.fetch_add(1, Ordering::Relaxed));
         let path = dir.path().to_owned();
+        FOLDERS.lock().unwrap_or_else(PoisonError::into_inner).push(path.clone());
         Ok(Lab { name: name.to_owned(), prefix, dir: Some(dir), path, failed: Cell::new(false) })
     }
 
@@ -162,6 +166,7 @@ pub type End<'a> = (&'a Ns, &'a str, &'a [&'a str]);
 impl Drop for Lab {
     fn drop(&mut self) {
         self.namespaces().iter().for_each(|name| delete(name));
+        FOLDERS.lock().unwrap_or_else(PoisonError::into_inner).retain(|folder| *folder != self.path);
         if self.failed.get() || std::thread::panicking() {
             self.show_logs();
             if let Some(dir) = self.dir.take() {
@@ -256,6 +261,37 @@ impl Ns {
         fs::write(&path, text).map_err(|e| Error::from(e).during(path.display()))?;
         Ok(path)
     }
+}
+
+/// Ends this process in good order on SIGINT, SIGTERM and SIGHUP: what runs in its labs is killed, their
+/// namespaces and folders go. For programs; a test is swept up by the next lab.
+pub fn clean_up_on_signals() {
+    std::thread::spawn(|| {
+        let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() else { return };
+        if let Some(number) = runtime.block_on(ending_signal()) {
+            let mine = format!("{MARK}{}.", std::process::id());
+            let names = list_namespaces();
+            names.iter().filter(|name| name.starts_with(&mine)).for_each(|name| delete(name));
+            for folder in FOLDERS.lock().unwrap_or_else(PoisonError::into_inner).iter() {
+                let _ = fs::remove_dir_all(folder);
+            }
+            std::process::exit(128 + number);
+        }
+    });
+}
+
+/// The number of the first signal that means the end.
+async fn ending_signal() -> Option<i32> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut hang_up = signal(SignalKind::hangup()).ok()?;
+    let mut interrupt = signal(SignalKind::interrupt()).ok()?;
+    let mut terminate = signal(SignalKind::terminate()).ok()?;
+    let number = tokio::select! {
+        _ = hang_up.recv() => SignalKind::hangup(),
+        _ = interrupt.recv() => SignalKind::interrupt(),
+        _ = terminate.recv() => SignalKind::terminate(),
+    };
+    Some(number.as_raw_value())
 }
 
 fn list_namespaces() -> Vec<String> {

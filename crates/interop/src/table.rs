@@ -53,7 +53,7 @@ pub fn full_or_own(own: u32) -> Result<Table> {
 /// When it cannot be written.
 pub fn make_own(count: u32) -> Result<PathBuf> {
     std::fs::create_dir_all(CACHE)?;
-    let path = Path::new(CACHE).join(format!("own-{count}.mrt"));
+    let path = Path::new(CACHE).join(format!("small-{count}.mrt"));
     if path.is_file() {
         return Ok(path);
     }
@@ -66,7 +66,7 @@ pub fn make_own(count: u32) -> Result<PathBuf> {
         let six = Prefix::v6(((0x2a00 << 112) + (u128::from(index) << 80)).into(), 48);
         entries.push((six, routes(index)));
     }
-    let part = Path::new(CACHE).join(format!("own-{count}.{}.part", std::process::id()));
+    let part = Path::new(CACHE).join(format!("small-{count}.{}.part", std::process::id()));
     mrt::write(&part, &PEERS, &entries)?;
     std::fs::rename(&part, &path).map_err(|e| Error::from(e).during(path.display()))?;
     Ok(path)
@@ -75,13 +75,14 @@ pub fn make_own(count: u32) -> Result<PathBuf> {
 /// The attributes that each peer gives the prefix of this number; their paths are of equal length, so
 /// that both are used.
 fn routes(index: u32) -> Vec<Option<Vec<u8>>> {
-    let origin_as = 100_000 + index / 16;
+    let origin_as = 397_000 + index / 16;
     PEERS
         .iter()
         .map(|peer| {
             let mut out = Vec::new();
             wire::attribute(&mut out, 0x40, 1, &[0]);
-            let transit = 64_600 + index / 16 % 50;
+            // Public numbers: those of the tests are private, and a router drops a path with its own in it.
+            let transit = 396_000 + index / 16 % 50;
             let hops = [*peer, transit, origin_as].map(u32::to_be_bytes).concat();
             wire::attribute(&mut out, 0x40, 2, &[&[2, 3], hops.as_slice()].concat());
             wire::attribute(&mut out, 0x40, 3, &[192, 0, 2, 1]);

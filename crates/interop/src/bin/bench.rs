@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use clap::Parser;
 use siskin_interop::bird::Bird;
-use siskin_interop::lab::{Lab, Ns};
+use siskin_interop::lab::{Lab, Ns, clean_up_on_signals};
 use siskin_interop::process::Daemon;
 use siskin_interop::router::{Config, Neighbor, Router};
 use siskin_interop::siskin::Siskin;
@@ -69,6 +69,7 @@ struct Sample {
 
 fn main() -> Result {
     let arguments = Arguments::parse();
+    clean_up_on_signals();
     let mrt = match &arguments.mrt {
         Some(path) => path.clone(),
         None => table::full_or_own(100_000)?.path,

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use clap::Parser;
 use siskin_interop::kernel::{count, first_multipath, siskin_route};
-use siskin_interop::lab::Lab;
+use siskin_interop::lab::{Lab, clean_up_on_signals};
 use siskin_interop::process::last_lines;
 use siskin_interop::router::Router;
 use siskin_interop::wait::{SOON, wait_for, wait_some};
@@ -35,11 +35,15 @@ struct Arguments {
     /// Use a small table of this many prefixes of each family even where the full one is there.
     #[arg(long)]
     small: Option<u32>,
+    /// Wait for Enter after every step, and before cleaning up after a failure.
+    #[arg(long)]
+    pause: bool,
 }
 
 fn main() {
     let arguments = Arguments::parse();
-    let show = Show::new();
+    let show = Show::new(arguments.pause);
+    clean_up_on_signals();
     match run(&arguments, &show) {
         Ok(()) => show.say("Done: all steps worked. The namespaces are gone."),
         Err(error) => {
@@ -59,6 +63,7 @@ fn run(arguments: &Arguments, show: &Show) -> Result {
     if result.is_err() {
         lab.keep();
     }
+    show.pause();
     result
 }
 
@@ -222,8 +227,10 @@ fn vm_moves(net: &Network, show: &Show) -> Result {
         wait_for(&format!("{prefix} through hv2"), SOON, || {
             Ok(up2.frr.route(parsed)?.is_some_and(|got| got.as_path == "65102"))
         })?;
+        // hv1 has a route again, the one that up2 tells it of; it no longer leads to its own bridge.
         wait_for("hv1 to let go of it", SOON, || {
-            Ok(siskin_route(&net.hypervisors[0].ns, &prefix)?.is_none())
+            let route = siskin_route(&net.hypervisors[0].ns, &prefix)?;
+            Ok(route.is_none_or(|route| !route.hops.iter().any(|hop| hop.ends_with("%vmbr1"))))
         })?;
     }
     show.say(&format!("up2 routes both addresses to hv2 after {:.1} s.", moved.elapsed().as_secs_f64()));

@@ -20,16 +20,28 @@ const RATE: u32 = 10;
 pub(crate) struct Show {
     start: Instant,
     step: Cell<u32>,
+    pause: bool,
 }
 
 impl Show {
     /// The clock starts now.
-    pub(crate) fn new() -> Show {
-        Show { start: Instant::now(), step: Cell::new(0) }
+    pub(crate) fn new(pause: bool) -> Show {
+        Show { start: Instant::now(), step: Cell::new(0), pause }
+    }
+
+    /// Waits for Enter, when that was asked for.
+    pub(crate) fn pause(&self) {
+        if self.pause {
+            println!("   [Enter]");
+            let _ = std::io::stdin().read_line(&mut String::new());
+        }
     }
 
     /// A numbered heading, the time since the start, and why this is shown.
     pub(crate) fn step(&self, title: &str, why: &str) {
+        if self.step.get() > 0 {
+            self.pause();
+        }
         self.step.set(self.step.get() + 1);
         println!("\n== {}. {title}  ({:.0} s)", self.step.get(), self.start.elapsed().as_secs_f64());
         self.say(why);
