@@ -56,7 +56,9 @@ pub fn siskin_route(ns: &Ns, dst: &str) -> Result<Option<KernelRoute>> {
     let family = if dst.contains(':') { Family::Ipv6 } else { Family::Ipv4 };
     // iproute2 writes host routes without their length.
     let short = dst.strip_suffix("/32").or_else(|| dst.strip_suffix("/128")).unwrap_or(dst);
-    Ok(routes(ns, family, &format!("proto {PROTOCOL}"))?.into_iter().find(|r| r.dst == short || r.dst == dst))
+    // `ip` itself picks the one out of a million.
+    let found = routes(ns, family, &format!("exact {dst} proto {PROTOCOL}"))?;
+    Ok(found.into_iter().find(|route| route.dst == short || route.dst == dst))
 }
 
 fn route(from: &Value) -> KernelRoute {

@@ -121,6 +121,17 @@ impl Vm {
     /// # Errors
     /// When `ping` cannot be started. No answer is no error: whoever waits for the effect finds out.
     pub fn speak(&self) -> Result {
+        // As guests and QEMU do after a start or a move, more than once: the first frames may be faster than the news
+        // of the port.
+        for _ in 0..3 {
+            self.ns.ip("neighbor flush dev eth0")?;
+            self.speak_once()?;
+            std::thread::sleep(std::time::Duration::from_millis(200));
+        }
+        Ok(())
+    }
+
+    fn speak_once(&self) -> Result {
         self.speak_from(&self.address4())?;
         let mut ping = self.ns.command("ping");
         let from = self.address6();
