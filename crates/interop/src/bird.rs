@@ -130,15 +130,15 @@ fn assignments(route: &Announcement) -> String {
     out
 }
 
-/// One session. Graceful restart is off: a router that dies is to be missed at once.
 fn session(out: &mut String, config: &Config, index: usize, neighbor: &Neighbor) {
     let Neighbor { address, asn, passive, hold, .. } = neighbor;
     let passive = if *passive { "on" } else { "off" };
+    let graceful = if config.graceful_restart { "aware" } else { "off" };
     let _ = writeln!(
         out,
         "protocol bgp peer{index} {{\n  local as {};\n  neighbor {address} as {asn};\n  hold time {hold};\n  \
          passive {passive};\n  connect delay time 1;\n  connect retry time 2;\n  error wait time 1, 4;\n  \
-         graceful restart off;",
+         graceful restart {graceful};",
         config.asn
     );
     for family in &neighbor.families {

@@ -60,6 +60,8 @@ pub struct Config {
     pub routes: Vec<Announcement>,
     /// Whether it writes what it learns into its namespace's kernel.
     pub kernel: bool,
+    /// Whether it keeps the routes of a neighbour that dies for a while (RFC 4724), as BIRD does by default.
+    pub graceful_restart: bool,
 }
 
 /// One session of a peer.
@@ -104,7 +106,21 @@ impl Config {
     /// A router that learns from `neighbors` and announces `routes`, without a kernel table.
     #[must_use]
     pub fn new(asn: u32, id: [u8; 4], neighbors: Vec<Neighbor>, routes: Vec<Announcement>) -> Config {
-        Config { asn, router_id: Ipv4Addr::from(id), neighbors, routes, kernel: false }
+        Config {
+            asn,
+            router_id: Ipv4Addr::from(id),
+            neighbors,
+            routes,
+            kernel: false,
+            graceful_restart: true,
+        }
+    }
+
+    /// The same, but a neighbour that dies is missed at once. BIRD then sends no End-of-RIB either.
+    #[must_use]
+    pub fn without_graceful_restart(mut self) -> Config {
+        self.graceful_restart = false;
+        self
     }
 
     /// The same, and with the kernel's table.

@@ -94,7 +94,7 @@ fn main() -> Result {
         println!("{:8} {}", format!("{kind:?}").to_lowercase(), line(sample));
     }
     if let [bird, siskin] = medians.as_slice() {
-        println!("{:8} {}", "ratio", line(&ratio(siskin, bird)));
+        println!("{:8} {}", "ratio", columns(&ratio(siskin, bird), 2));
     }
     Ok(())
 }
@@ -102,8 +102,14 @@ fn main() -> Result {
 const HEAD: &str = " through s  kernel s withdraw s     CPU s   peak MiB";
 
 fn line(sample: &Sample) -> String {
+    columns(sample, 1)
+}
+
+/// The figures under [`HEAD`]; what was not measured is a dash.
+fn columns(sample: &Sample, peak_digits: usize) -> String {
     let Sample { through, kernel, withdraw, cpu, peak } = sample;
-    format!("{through:10.2} {kernel:9.2} {withdraw:10.2} {cpu:9.2} {peak:10.1}")
+    let kernel = if *kernel == 0.0 { "-".to_owned() } else { format!("{kernel:.2}") };
+    format!("{through:10.2} {kernel:>9} {withdraw:10.2} {cpu:9.2} {peak:10.peak_digits$}")
 }
 
 fn of(samples: &[Sample], field: impl Fn(&Sample) -> f64) -> f64 {

@@ -111,7 +111,8 @@ impl Wires {
                 Neighbor::new(address, up_as(up)).next_hop(ip(CLIENT6))
             })
             .collect();
-        let config = Config::new(CLIENT_AS, [192, 0, 2, 100], neighbors, Vec::new()).with_kernel();
+        let config = Config::new(CLIENT_AS, [192, 0, 2, 100], neighbors, Vec::new());
+        let config = config.with_kernel().without_graceful_restart();
         let client_router = Bird::start(&self.client, &config)?;
         let mut hypervisors = Vec::new();
         for (hv, ns) in (1..).zip(self.hypervisors) {
