@@ -4,6 +4,7 @@
 //! (RFC 5396 asplain, RFC 5952 IPv6).
 
 mod asn;
+mod aspa;
 mod family;
 mod nexthop;
 mod peer;
@@ -12,6 +13,7 @@ mod time;
 mod vrp;
 
 pub use asn::{Asn, ParseAsnError};
+pub use aspa::Aspa;
 pub use family::{Family, FamilyMap, FamilySet};
 pub use nexthop::{GroupTarget, Hop, NextHop, NextHopGroup, Resolution};
 pub use peer::{BgpIdentifier, PeerId, Role, RouteSource};
