@@ -72,6 +72,25 @@ builtins! {
     MaxPrefix = 16, "max-prefix", "the peer's prefix limit is reached";
     FamilyNotNegotiated = 17, "family-not-negotiated", "the session does not carry this address family";
     NoNextHop = 18, "no-next-hop", "there is no next hop of ours that the peer could use";
+    BogonPrefix = 19, "bogon-prefix", "the prefix is in a block that must not be seen on the internet";
+    BogonAsn = 20, "bogon-asn", "an AS number that nobody may use is in the AS path";
+    PrefixLength = 21, "prefix-length", "the prefix is longer or shorter than the internet carries";
+    PathLength = 22, "path-length", "the AS path is too long";
+    OwnPrefix = 23, "own-prefix", "the prefix is one of our own";
+    NextHop = 24, "next-hop", "the next hop is not the peer";
+    TransitAsn = 25, "transit-asn", "an AS that buys transit from nobody is in the AS path";
+    NeverViaRouteServer = 26, "never-via-route-server", "an AS that is never behind a route server is in the AS path";
+    Blocklist = 27, "blocklist", "the prefix or an AS number of the path is blocked";
+    RpkiInvalid = 28, "rpki-invalid", "RPKI origin validation says invalid (RFC 6811)";
+    RpkiNotValid = 29, "rpki-not-valid", "no VRP covers the prefix, and this peer's routes must be RPKI valid";
+    RpkiGate = 30, "rpki-gate", "RPKI data are not there yet";
+    AspaInvalid = 31, "aspa-invalid", "the ASPA records contradict the AS path";
+    Irr = 32, "irr", "the prefix is not in the peer's IRR set";
+    IrrOrigin = 33, "irr-origin", "the origin AS is not a member of the peer's IRR set";
+    IrrMissing = 34, "irr-missing", "there is no IRR set for the peer yet";
+    Blackhole = 35, "blackhole", "BLACKHOLE is for host routes inside the peer's own set (RFC 7999)";
+    Drain = 36, "drain", "the peer or the router is drained (RFC 8326)";
+    MaxPrefixOut = 37, "max-prefix-out", "the limit of prefixes sent to the peer is reached";
 }
 
 impl fmt::Display for Builtin {

@@ -183,6 +183,7 @@ impl Display for NextHopAction {
             NextHopAction::SelfAddress => f.write_str("self"),
             NextHopAction::Unchanged => f.write_str("unchanged"),
             NextHopAction::Peer => f.write_str("peer"),
+            NextHopAction::Blackhole => f.write_str("blackhole"),
             NextHopAction::Address(address) => address.fmt(f),
         }
     }

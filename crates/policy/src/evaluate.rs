@@ -61,6 +61,8 @@ pub enum NextHopAction {
     Unchanged,
     /// The address of the peer the session is with.
     Peer,
+    /// Nowhere: the kernel drops what is sent to the prefix (RFC 7999).
+    Blackhole,
     /// This address.
     Address(IpAddr),
 }

@@ -226,7 +226,7 @@ impl ImportProfile {
         }
         let mut attributes = verdict.attributes.map_or(attributes, Cow::Owned);
         let address = match verdict.next_hop {
-            NextHopAction::Default | NextHopAction::Unchanged => None,
+            NextHopAction::Default | NextHopAction::Unchanged | NextHopAction::Blackhole => None,
             NextHopAction::SelfAddress => self.local_address,
             NextHopAction::Peer => self.address,
             NextHopAction::Address(address) => Some(address),

@@ -99,8 +99,9 @@ fn next_hop(input: &str) -> Parse<'_, NextHopAction> {
         ("self", NextHopAction::SelfAddress),
         ("unchanged", NextHopAction::Unchanged),
         ("peer", NextHopAction::Peer),
+        ("blackhole", NextHopAction::Blackhole),
     ];
-    const WHAT: &str = "an address, `self`, `unchanged` or `peer`";
+    const WHAT: &str = "an address, `self`, `unchanged`, `peer` or `blackhole`";
     let (rest, text) = lex::literal(input, WHAT)?;
     if let Some((_, action)) = WORDS.iter().find(|(word, _)| *word == text) {
         return Ok((rest, *action));

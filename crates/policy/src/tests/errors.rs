@@ -70,7 +70,7 @@ fn errors_in_actions() {
     set local-pref high
                    ^^^^ expected a number, found `high`
     set next-hop sefl
-                 ^^^^ expected an address, `self`, `unchanged` or `peer`, found `sefl`
+                 ^^^^ expected an address, `self`, `unchanged`, `peer` or `blackhole`, found `sefl`
       help: did you mean `self`?
     set origin ipg
                ^^^ expected `igp`, `egp` or `incomplete`, found `ipg`

@@ -99,6 +99,7 @@ fn action() -> impl Strategy<Value = Action<Parsed>> {
         Just(NextHopAction::SelfAddress),
         Just(NextHopAction::Unchanged),
         Just(NextHopAction::Peer),
+        Just(NextHopAction::Blackhole),
         any::<std::net::IpAddr>().prop_map(NextHopAction::Address),
     ];
     prop_oneof![

@@ -137,6 +137,8 @@ impl ExportProfile {
             (NextHopAction::SelfAddress, _) | (NextHopAction::Default, NextHopMode::SelfAddress) => own,
             (NextHopAction::Peer, _) => self.peer_address.map(NextHop::new),
             (NextHopAction::Address(address), _) => Some(NextHop::new(address)),
+            // Where packets are dropped is nothing a peer could use.
+            (NextHopAction::Blackhole, _) => None,
             (NextHopAction::Unchanged, _) | (NextHopAction::Default, NextHopMode::Unchanged) => keep(),
             (NextHopAction::Default, NextHopMode::Default) if self.external || !learned => own,
             (NextHopAction::Default, NextHopMode::Default) => keep(),
