@@ -25,6 +25,16 @@ impl NextHop {
     pub const fn new(address: IpAddr) -> NextHop {
         NextHop { address, link_local: None, interface: 0 }
     }
+
+    /// Nowhere: packets are dropped without a word. Import sets it on BLACKHOLE routes (RFC 7999); no peer can send it.
+    pub const DISCARD: NextHop =
+        NextHop { address: IpAddr::V6(Ipv6Addr::UNSPECIFIED), link_local: None, interface: IfIndex::MAX };
+
+    /// Whether it is [`NextHop::DISCARD`].
+    #[must_use]
+    pub fn is_discard(&self) -> bool {
+        *self == NextHop::DISCARD
+    }
 }
 
 impl fmt::Display for NextHop {
@@ -89,7 +99,7 @@ impl NextHopGroup {
 }
 
 /// What next-hop tracking knows of a reachable next hop.
-#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]
 pub struct Resolution {
     /// The cost to reach it, for the IGP step of the decision: 0 when connected, else the kernel route's metric.
     pub metric: u32,

@@ -33,6 +33,7 @@ pub use compiled::Compiled;
 pub use error::{PolicyError, Span, SyntaxError};
 pub use evaluate::{NextHopAction, Outcome, PeerView, RouteView, Verdict, evaluate};
 pub use facts::{Aspa, Facts, Needs, NoFacts, Rpki};
+pub use numbers::AsnSet;
 pub use parse::normalize;
 pub use policy_set::{PolicySet, PolicySource, RuleInfo, RuleSource, Sets};
 pub use prefix_pattern::PrefixPattern;

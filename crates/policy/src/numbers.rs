@@ -1,6 +1,7 @@
 //! Ranges of numbers, and sets of AS numbers made of them.
 
 use std::fmt;
+use std::ops::RangeInclusive;
 
 use siskin_net::Asn;
 
@@ -69,8 +70,8 @@ fn number(text: &str, max: u32, offset: usize) -> Result<u32, SyntaxError> {
 }
 
 /// A set of AS numbers: sorted ranges that neither overlap nor touch, so equal sets are equal values.
-#[derive(Clone, PartialEq, Eq, Hash, Debug)]
-pub(crate) struct AsnSet(Box<[Range]>);
+#[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]
+pub struct AsnSet(Box<[Range]>);
 
 impl AsnSet {
     pub(crate) fn new(ranges: impl IntoIterator<Item = Range>) -> AsnSet {
@@ -88,9 +89,17 @@ impl AsnSet {
         AsnSet(merged.into())
     }
 
-    pub(crate) fn contains(&self, asn: Asn) -> bool {
+    /// Whether the number is a member.
+    #[must_use]
+    pub fn contains(&self, asn: Asn) -> bool {
         let after = self.0.partition_point(|r| r.first <= asn.0);
         after.checked_sub(1).and_then(|i| self.0.get(i)).is_some_and(|r| r.contains(asn.0))
+    }
+
+    /// Whether it has no member.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
     }
 
     /// The only member, if there is but one.
@@ -99,6 +108,18 @@ impl AsnSet {
             [range] => range.single().map(Asn),
             _ => None,
         }
+    }
+}
+
+impl FromIterator<RangeInclusive<Asn>> for AsnSet {
+    fn from_iter<I: IntoIterator<Item = RangeInclusive<Asn>>>(ranges: I) -> AsnSet {
+        AsnSet::new(ranges.into_iter().map(|r| Range { first: r.start().0, last: r.end().0 }))
+    }
+}
+
+impl FromIterator<Asn> for AsnSet {
+    fn from_iter<I: IntoIterator<Item = Asn>>(asns: I) -> AsnSet {
+        AsnSet::new(asns.into_iter().map(|asn| Range::exact(asn.0)))
     }
 }
 

@@ -10,7 +10,7 @@ use siskin_net::{Family, PeerId, Prefix};
 use siskin_policy::RuleId;
 
 use crate::attrs::{Encoded, encode};
-use crate::import::{ImportProfile, SetVerdict};
+use crate::import::{ImportProfile, PolicyWord, SetVerdict};
 
 /// What import made of a run of prefixes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -52,6 +52,8 @@ pub struct Batch {
     pub peer: PeerId,
     /// The generation of the [`ImportProfile`] that judged them.
     pub generation: u32,
+    /// The generation of the [`Facts`](crate::Facts) that they were judged by.
+    pub facts: u32,
     pub(crate) sets: Vec<BatchSet>,
     pub(crate) bytes: Vec<u8>,
     pub(crate) operations: Vec<Operation>,
@@ -59,9 +61,10 @@ pub struct Batch {
 }
 
 impl Batch {
-    fn new(peer: PeerId, generation: u32) -> Batch {
+    fn new(peer: PeerId, profile: &ImportProfile) -> Batch {
+        let (generation, facts) = (profile.generation, profile.facts.generation);
         let (sets, bytes, operations, prefixes) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-        Batch { peer, generation, sets, bytes, operations, prefixes }
+        Batch { peer, generation, facts, sets, bytes, operations, prefixes }
     }
 
     /// The compact bytes of a set.
@@ -93,7 +96,7 @@ impl BatchBuilder {
     /// A builder for one peer's session, or one source of local routes.
     #[must_use]
     pub fn new(peer: PeerId, profile: Arc<ImportProfile>) -> BatchBuilder {
-        let batch = Batch::new(peer, profile.generation);
+        let batch = Batch::new(peer, &profile);
         BatchBuilder { profile, batch }
     }
 
@@ -111,7 +114,7 @@ impl BatchBuilder {
 
     /// What was collected; the builder goes on with an empty batch.
     pub fn take(&mut self) -> Batch {
-        let next = Batch::new(self.batch.peer, self.profile.generation);
+        let next = Batch::new(self.batch.peer, &self.profile);
         mem::replace(&mut self.batch, next)
     }
 
@@ -167,15 +170,17 @@ impl BatchBuilder {
         let received = self.add_set(attributes);
         let verdict = profile.judge(attributes);
         let mut latest = Accepted { set: received, attributes: None };
-        if let SetVerdict::Accepted(_, accepted) = &verdict {
+        let mut whole = false;
+        if let SetVerdict::Passed { word: PolicyWord::Accepts(_), attributes: accepted, .. } = &verdict {
             latest = self.accepted_set(latest, received, attributes, accepted);
+            whole = true;
         }
         for prefix in prefixes {
-            let judged = match (profile.judge_prefix(&verdict, *prefix), &verdict) {
-                ((Err(()), rule), _) => Judged::Rejected(rule),
+            let judged = match profile.judge_prefix(&verdict, *prefix) {
+                (Err(()), rule) => Judged::Rejected(rule),
                 // Encoded above, once for all prefixes.
-                (_, SetVerdict::Accepted(..)) => Judged::Accepted(latest.set),
-                ((Ok(accepted), _), _) => {
+                (Ok(_), _) if whole => Judged::Accepted(latest.set),
+                (Ok(accepted), _) => {
                     latest = self.accepted_set(latest, received, attributes, &accepted);
                     Judged::Accepted(latest.set)
                 }

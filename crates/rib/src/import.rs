@@ -3,17 +3,32 @@
 //!
 //! What depends on the attributes alone is judged once an UPDATE, what depends on the prefix once a prefix.
 
+mod checks;
+mod edge;
+mod facts;
+mod limits;
+mod reason;
+
 use std::borrow::Cow;
 use std::net::IpAddr;
 use std::sync::Arc;
 
 use siskin_bgp::PathAttributes;
 use siskin_bgp::attr::Community;
-use siskin_net::{Asn, BgpIdentifier, Family, NextHop, Prefix, Role, RouteSource};
+use siskin_net::{Asn, BgpIdentifier, Family, FamilyMap, NextHop, Prefix, Role, RouteSource};
 use siskin_policy::{
-    Builtin, Compiled, NextHopAction, NoFacts, Outcome, PeerView, RouteView, RuleId, evaluate,
+    Builtin, CommunityValue, Compiled, NextHopAction, Outcome, PeerView, RouteView, RuleId, evaluate,
 };
 use smallvec::SmallVec;
+
+pub(crate) use checks::Stage;
+pub use checks::{Check, PrefixCheck};
+pub use edge::{EdgeRules, RpkiMode};
+pub use facts::{Facts, IrrFilter, IrrList, Touched};
+pub use limits::{LimitAction, PrefixLimits};
+
+/// NO_EXPORT (RFC 1997).
+const NO_EXPORT: Community = Community(0xffff_ff01);
 
 /// All that import needs to know of a peer, or of a source of local routes.
 #[derive(Clone, Debug)]
@@ -46,7 +61,7 @@ pub struct ImportProfile {
     /// LOCAL_PREF given before policy.
     pub local_pref: Option<u32>,
     /// Communities added before policy.
-    pub communities: Vec<Community>,
+    pub communities: Vec<CommunityValue>,
     /// Our addresses, sorted: a next hop among them is refused.
     pub own_addresses: Arc<[IpAddr]>,
     /// The peer's address, for `set next-hop peer`.
@@ -55,6 +70,14 @@ pub struct ImportProfile {
     pub local_address: Option<IpAddr>,
     /// The import policy. `None`: an external peer gives nothing (RFC 8212), any other source everything.
     pub policy: Option<Arc<Compiled>>,
+    /// The built-in rules it has.
+    pub edge: EdgeRules,
+    /// Its prefixes must be registered; `None`: they need not.
+    pub irr: Option<IrrFilter>,
+    /// How many prefixes are taken.
+    pub limits: FamilyMap<PrefixLimits>,
+    /// What is known of the routing system. The RIB puts its own in the place of older ones.
+    pub facts: Arc<Facts>,
 }
 
 impl ImportProfile {
@@ -80,116 +103,86 @@ impl ImportProfile {
             address: None,
             local_address: None,
             policy: None,
-        }
-    }
-}
-
-/// One of the checks made before policy, in the order of [`Check::ALL`].
-#[derive(Clone, Copy, Debug)]
-pub struct Check {
-    /// What a path that fails it is rejected with.
-    pub reason: Builtin,
-    fails: fn(&ImportProfile, &PathAttributes) -> bool,
-}
-
-impl Check {
-    /// The checks of attributes, in order. [`Check::prefix`] follows for each prefix.
-    pub const ALL: [Check; 7] = [
-        Check { reason: Builtin::AsLoop, fails: as_loop },
-        Check { reason: Builtin::FirstAs, fails: first_as },
-        Check { reason: Builtin::OriginatorLoop, fails: |p, a| a.originator_id == Some(p.identifier) },
-        Check { reason: Builtin::ClusterLoop, fails: |p, a| a.cluster_list.contains(&p.cluster_id) },
-        Check { reason: Builtin::OwnNextHop, fails: own_next_hop },
-        Check { reason: Builtin::Martian, fails: |_, a| is_martian_next_hop(a.next_hop) },
-        Check { reason: Builtin::RoleLeak, fails: role_leak },
-    ];
-
-    /// Whether a path passes.
-    #[must_use]
-    pub fn passes(&self, profile: &ImportProfile, attributes: &PathAttributes) -> bool {
-        !(self.fails)(profile, attributes)
-    }
-
-    /// Whether a prefix may be routed at all.
-    #[must_use]
-    pub fn prefix(prefix: Prefix) -> bool {
-        !is_martian(prefix)
-    }
-}
-
-fn as_loop(profile: &ImportProfile, attributes: &PathAttributes) -> bool {
-    let own = attributes.as_path.asns().filter(|asn| profile.local_asns.contains(asn)).count();
-    own > usize::from(profile.allow_own_as)
-}
-
-fn first_as(profile: &ImportProfile, attributes: &PathAttributes) -> bool {
-    profile.enforce_first_as && profile.external && attributes.as_path.neighbor_as() != Some(profile.asn)
-}
-
-fn own_next_hop(profile: &ImportProfile, attributes: &PathAttributes) -> bool {
-    profile.own_addresses.binary_search(&attributes.next_hop.address).is_ok()
-}
-
-/// RFC 9234 section 5, ingress: OTC from below, or from a lateral peer that did not set it, is a leak.
-fn role_leak(profile: &ImportProfile, attributes: &PathAttributes) -> bool {
-    match (profile.role, attributes.otc) {
-        (Some(Role::Customer | Role::RouteServerClient), Some(_)) => true,
-        (Some(Role::Peer), Some(otc)) => otc != profile.asn,
-        _ => false,
-    }
-}
-
-fn is_martian_next_hop(next_hop: NextHop) -> bool {
-    match next_hop.address {
-        IpAddr::V4(a) => a.is_unspecified() || a.is_loopback() || a.is_multicast() || a.is_broadcast(),
-        IpAddr::V6(a) => a.is_unspecified() || a.is_loopback() || a.is_multicast(),
-    }
-}
-
-/// Prefixes no table should hold: "this network" and its parts, loopback, multicast, link-local of IPv6.
-fn is_martian(prefix: Prefix) -> bool {
-    let (bits, len) = (prefix.bits(), prefix.len());
-    match prefix.family() {
-        Family::Ipv4 => {
-            let first = bits >> 120;
-            len >= 8 && (first == 0 || first == 127) || len >= 4 && bits >> 124 == 0xe
-        }
-        Family::Ipv6 => {
-            len >= 8 && bits >> 120 == 0xff
-                || len >= 10 && bits >> 118 == 0xfe80 >> 6
-                || len >= 127 && bits >> 1 == 0
+            edge: EdgeRules::default(),
+            irr: None,
+            limits: FamilyMap::default(),
+            facts: Arc::default(),
         }
     }
 }
 
 /// Import's judgement of an attribute set, before any prefix was looked at.
+#[derive(Clone, Debug)]
 pub(crate) enum SetVerdict<'a> {
     /// Whatever the prefix.
     Rejected(RuleId),
-    /// Whatever the prefix, martians apart.
-    Accepted(RuleId, Cow<'a, PathAttributes>),
-    /// The policy wants to see the prefix, and these attributes.
-    AskPolicy(&'a Compiled, Cow<'a, PathAttributes>),
+    /// The checks of prefixes follow, and what the policy said or is still to say.
+    Passed {
+        /// What these checks want to know.
+        stage: Stage,
+        /// The policy's word, if it does not depend on the prefix.
+        word: PolicyWord,
+        /// The attributes as accepted, or as the policy gets to see them.
+        attributes: Cow<'a, PathAttributes>,
+    },
+}
+
+/// What the import policy says of an attribute set.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum PolicyWord {
+    /// Accepted whatever the prefix, by this rule.
+    Accepts(RuleId),
+    /// Rejected whatever the prefix, by this rule.
+    Rejects(RuleId),
+    /// It wants to see the prefix.
+    Asks,
+}
+
+impl SetVerdict<'_> {
+    /// The verdict with attributes of its own.
+    pub(crate) fn into_owned(self) -> SetVerdict<'static> {
+        match self {
+            SetVerdict::Rejected(rule) => SetVerdict::Rejected(rule),
+            SetVerdict::Passed { stage, word, attributes } => {
+                SetVerdict::Passed { stage, word, attributes: Cow::Owned(attributes.into_owned()) }
+            }
+        }
+    }
 }
 
 impl ImportProfile {
+    /// Whether a change of [`Facts`] can change a verdict.
+    pub(crate) fn asks_facts(&self) -> bool {
+        self.edge.rpki != RpkiMode::Off
+            || self.edge.aspa
+            || self.edge.never_via_route_server
+            || self.irr.as_ref().is_some_and(|irr| irr.accept_rpki_valid)
+            || self.policy.as_ref().is_some_and(|policy| !policy.needs().is_empty())
+    }
+
     /// Judges what the attributes alone decide.
-    pub(crate) fn judge<'a>(&'a self, received: &'a PathAttributes) -> SetVerdict<'a> {
+    pub(crate) fn judge<'a>(&self, received: &'a PathAttributes) -> SetVerdict<'a> {
         if self.source == RouteSource::Bgp
             && let Some(check) = Check::ALL.iter().find(|check| !check.passes(self, received))
         {
             return SetVerdict::Rejected(check.reason.into());
         }
+        let stage = Stage::of(self, received);
         let attributes = self.prepare(received);
-        match &self.policy {
-            None if self.external => SetVerdict::Rejected(Builtin::NoPolicy.into()),
-            None => SetVerdict::Accepted(Builtin::AcceptAll.into(), attributes),
-            Some(policy) if policy.depends_on_prefix() => SetVerdict::AskPolicy(policy, attributes),
+        let (word, attributes) = match &self.policy {
+            None if self.external => (PolicyWord::Rejects(Builtin::NoPolicy.into()), attributes),
+            None => (PolicyWord::Accepts(Builtin::AcceptAll.into()), attributes),
+            Some(policy) if policy.depends_on_prefix() => (PolicyWord::Asks, attributes),
             Some(policy) => match self.run(policy, Prefix::default_route(Family::Ipv4), attributes) {
-                (Ok(attributes), rule) => SetVerdict::Accepted(rule, attributes),
-                (Err(()), rule) => SetVerdict::Rejected(rule),
+                (Ok(attributes), rule) => (PolicyWord::Accepts(rule), attributes),
+                (Err(()), rule) => (PolicyWord::Rejects(rule), Cow::Borrowed(received)),
             },
-        }
+        };
+        let attributes = match word {
+            PolicyWord::Accepts(_) => self.accept(stage, attributes),
+            PolicyWord::Rejects(_) | PolicyWord::Asks => attributes,
+        };
+        SetVerdict::Passed { stage, word, attributes }
     }
 
     /// What is set whatever the policy says: LOCAL_PREF, communities, OTC (RFC 9234 section 5).
@@ -201,8 +194,8 @@ impl ImportProfile {
             attributes.to_mut().local_pref = Some(local_pref);
         }
         for community in &self.communities {
-            if let Err(at) = attributes.communities.binary_search(community) {
-                attributes.to_mut().communities.insert(at, *community);
+            if !community.is_in(&attributes) {
+                community.add_to(attributes.to_mut());
             }
         }
         if matches!(self.role, Some(Role::Provider | Role::Peer | Role::RouteServer))
@@ -220,21 +213,38 @@ impl ImportProfile {
         prefix: Prefix,
         attributes: Cow<'a, PathAttributes>,
     ) -> (Result<Cow<'a, PathAttributes>, ()>, RuleId) {
-        let verdict = evaluate(policy, self.view(prefix, &attributes), &NoFacts);
+        let verdict = evaluate(policy, self.view(prefix, &attributes), self);
         if verdict.outcome == Outcome::Reject {
             return (Err(()), verdict.rule);
         }
         let mut attributes = verdict.attributes.map_or(attributes, Cow::Owned);
-        let address = match verdict.next_hop {
-            NextHopAction::Default | NextHopAction::Unchanged | NextHopAction::Blackhole => None,
-            NextHopAction::SelfAddress => self.local_address,
-            NextHopAction::Peer => self.address,
-            NextHopAction::Address(address) => Some(address),
+        let next_hop = match verdict.next_hop {
+            NextHopAction::Default | NextHopAction::Unchanged => None,
+            NextHopAction::SelfAddress => self.local_address.map(NextHop::new),
+            NextHopAction::Peer => self.address.map(NextHop::new),
+            NextHopAction::Address(address) => Some(NextHop::new(address)),
+            NextHopAction::Blackhole => Some(NextHop::DISCARD),
         };
-        if let Some(address) = address.filter(|address| *address != attributes.next_hop.address) {
-            attributes.to_mut().next_hop = NextHop::new(address);
+        if let Some(next_hop) = next_hop.filter(|new| new.address != attributes.next_hop.address) {
+            attributes.to_mut().next_hop = next_hop;
         }
         (Ok(attributes), verdict.rule)
+    }
+
+    /// What is set on an accepted route whatever the policy said: one of a drained peer is the last resort (RFC 8326
+    /// section 4), BLACKHOLE goes nowhere and does not leave the AS (RFC 7999 section 3.2).
+    fn accept<'a>(&self, stage: Stage, mut attributes: Cow<'a, PathAttributes>) -> Cow<'a, PathAttributes> {
+        if self.edge.drained && attributes.local_pref != Some(0) {
+            attributes.to_mut().local_pref = Some(0);
+        }
+        if stage.blackhole {
+            let changed = attributes.to_mut();
+            changed.next_hop = NextHop::DISCARD;
+            if let Err(at) = changed.communities.binary_search(&NO_EXPORT) {
+                changed.communities.insert(at, NO_EXPORT);
+            }
+        }
+        attributes
     }
 
     /// A route of this peer as policies see it.
@@ -250,21 +260,28 @@ impl ImportProfile {
         verdict: &'a SetVerdict<'_>,
         prefix: Prefix,
     ) -> (Result<Cow<'a, PathAttributes>, ()>, RuleId) {
-        if let SetVerdict::Rejected(rule) = verdict {
-            return (Err(()), *rule);
+        let (stage, word, attributes) = match verdict {
+            SetVerdict::Rejected(rule) => return (Err(()), *rule),
+            SetVerdict::Passed { stage, word, attributes } => (*stage, *word, &**attributes),
+        };
+        if self.source == RouteSource::Bgp
+            && let Some(reason) = PrefixCheck::first_objection(self, prefix, stage)
+        {
+            return (Err(()), reason.into());
         }
-        if self.source == RouteSource::Bgp && !Check::prefix(prefix) {
-            return (Err(()), Builtin::Martian.into());
-        }
-        match verdict {
-            SetVerdict::Rejected(rule) => (Err(()), *rule),
-            SetVerdict::Accepted(rule, attributes) => (Ok(Cow::Borrowed(&**attributes)), *rule),
-            SetVerdict::AskPolicy(policy, attributes) => {
-                self.run(policy, prefix, Cow::Borrowed(&**attributes))
+        match (word, &self.policy) {
+            (PolicyWord::Rejects(rule), _) => (Err(()), rule),
+            (PolicyWord::Accepts(rule), _) => (Ok(Cow::Borrowed(attributes)), rule),
+            (PolicyWord::Asks, Some(policy)) => {
+                let (outcome, rule) = self.run(policy, prefix, Cow::Borrowed(attributes));
+                (outcome.map(|attributes| self.accept(stage, attributes)), rule)
             }
+            // A policy that asks is there.
+            (PolicyWord::Asks, None) => (Err(()), Builtin::NoPolicy.into()),
         }
     }
 }
+
 
 #[cfg(test)]
 mod tests;

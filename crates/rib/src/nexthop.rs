@@ -92,8 +92,10 @@ impl NextHopTable {
         if slot >= self.details.len() {
             self.details.resize(slot + 1, None);
         }
+        // Nowhere is always reached, and nobody need be asked the way.
+        let resolution = next_hop.is_discard().then(Resolution::default);
         self.details[slot] =
-            Some(Details { next_hop, resolution: None, tracked: false, answered: false, touched: false });
+            Some(Details { next_hop, resolution, tracked: false, answered: false, touched: false });
         self.index.insert(next_hop, id);
         id
     }
@@ -127,6 +129,7 @@ impl NextHopTable {
     fn touch(&mut self, id: NhId) {
         if let Some(Some(details)) = self.details.get_mut(id.0 as usize)
             && !details.touched
+            && !details.next_hop.is_discard()
         {
             details.touched = true;
             self.touched.push(id);
@@ -213,6 +216,11 @@ impl NextHopTable {
     /// What is known of a next hop; `None`: it cannot be reached, or nobody answered yet.
     pub(crate) fn resolution(&self, id: NhId) -> Option<&Resolution> {
         self.details(id)?.resolution.as_ref()
+    }
+
+    /// Whether packets are to be dropped.
+    pub(crate) fn is_discard(&self, id: NhId) -> bool {
+        self.details(id).is_some_and(|details| details.next_hop.is_discard())
     }
 
     /// The cost to reach a next hop; `None` as above.

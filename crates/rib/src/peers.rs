@@ -14,6 +14,17 @@ pub struct PathCounts {
     pub accepted: u64,
     /// Of the accepted, the best or one that shares the load.
     pub selected: u64,
+    /// Of the rejected, those that the limit of accepted prefixes keeps out.
+    pub blocked: u64,
+    /// Announcements that the limit of received prefixes kept out: they are not in Adj-RIB-In.
+    pub refused: u64,
+}
+
+/// What was told about a peer's prefix limits.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(crate) struct LimitsTold {
+    pub(crate) near: bool,
+    pub(crate) over: bool,
 }
 
 /// What is kept of a peer. It stays after the session went, as long as its paths are not all swept out.
@@ -30,6 +41,7 @@ pub(crate) struct Peer {
     /// Families whose End-of-RIB has come.
     pub(crate) end_of_rib: FamilySet,
     pub(crate) counts: FamilyMap<PathCounts>,
+    pub(crate) limits_told: FamilyMap<LimitsTold>,
 }
 
 impl Peer {
@@ -42,6 +54,7 @@ impl Peer {
             dropped: FamilySet::EMPTY,
             end_of_rib: FamilySet::EMPTY,
             counts: FamilyMap::default(),
+            limits_told: FamilyMap::default(),
         }
     }
 
@@ -57,6 +70,7 @@ impl Peer {
         self.session = self.session.wrapping_add(1);
         self.unswept += 1;
         self.counts = FamilyMap::default();
+        self.limits_told = FamilyMap::default();
     }
 }
 
@@ -96,6 +110,10 @@ impl Peers {
         let peer = self.get_mut(path.peer)?;
         (peer.up && peer.session == path.session && !peer.dropped.contains(family))
             .then(|| &mut peer.counts[family])
+    }
+
+    pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = (PeerId, &mut Peer)> {
+        (0..).map(PeerId).zip(&mut self.0).filter_map(|(id, peer)| Some((id, peer.as_deref_mut()?)))
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = (PeerId, &Peer)> {

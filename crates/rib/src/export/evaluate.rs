@@ -5,13 +5,16 @@
 use siskin_bgp::PathAttributes;
 use siskin_bgp::attr::{AsPath, Community, ExtendedCommunity};
 use siskin_net::{Asn, Family, NextHop, Prefix, Role, RouteSource};
-use siskin_policy::{Builtin, NextHopAction, NoFacts, Outcome, PeerView, RouteView, RuleId, evaluate};
+use siskin_policy::{
+    Builtin, Facts, NextHopAction, NoFacts, Outcome, PeerView, RouteView, RuleId, evaluate,
+};
 use smallvec::SmallVec;
 
-use super::profile::{ExportProfile, NextHopMode};
+use super::profile::{Drain, ExportProfile, NextHopMode};
 use crate::attrs::DEFAULT_LOCAL_PREF;
 use crate::config::PeerInfo;
 
+const GRACEFUL_SHUTDOWN: Community = Community(0xffff_0000);
 const NO_EXPORT: Community = Community(0xffff_ff01);
 const NO_ADVERTISE: Community = Community(0xffff_ff02);
 const NO_EXPORT_SUBCONFED: Community = Community(0xffff_ff03);
@@ -84,6 +87,8 @@ impl ExportProfile {
         let upward = matches!(self.role, Some(Role::Provider | Role::Peer | Role::RouteServer));
         if !self.families.contains(family) {
             Some(Builtin::FamilyNotNegotiated)
+        } else if self.drain == Drain::Silent {
+            Some(Builtin::Drain)
         } else if has(NO_ADVERTISE) {
             Some(Builtin::NoAdvertise)
         } else if self.external && (has(NO_EXPORT) || has(NO_EXPORT_SUBCONFED)) {
@@ -108,7 +113,7 @@ impl ExportProfile {
             None => return Ok((Builtin::AcceptAll.into(), NextHopAction::Default)),
             Some(policy) => policy,
         };
-        let verdict = evaluate(policy, source_view(route, attributes), &NoFacts);
+        let verdict = evaluate(policy, source_view(route, attributes), facts_of(route));
         if verdict.outcome == Outcome::Reject {
             return Err(verdict.rule);
         }
@@ -164,9 +169,14 @@ impl ExportProfile {
             }
         }
         for community in &self.communities {
-            if let Err(at) = attributes.communities.binary_search(community) {
-                attributes.communities.insert(at, *community);
+            if !community.is_in(attributes) {
+                community.add_to(attributes);
             }
+        }
+        if self.drain == Drain::Graceful
+            && let Err(at) = attributes.communities.binary_search(&GRACEFUL_SHUTDOWN)
+        {
+            attributes.communities.insert(at, GRACEFUL_SHUTDOWN);
         }
         if !self.ext_communities {
             attributes.ext_communities.clear();
@@ -187,6 +197,11 @@ impl ExportProfile {
             attributes.otc.get_or_insert(self.local_asn);
         }
     }
+}
+
+/// What an export policy may ask beside the route: what was known when it was imported.
+pub(crate) fn facts_of<'a>(route: Outgoing<'a>) -> &'a dyn Facts {
+    route.source.map_or(&NoFacts, |source| &*source.import)
 }
 
 /// A route as an export policy sees it: by where it came from.

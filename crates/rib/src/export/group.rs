@@ -11,7 +11,7 @@ use super::sent::{Input, OWN_DEFAULT, Sent};
 use super::{Exported, Outbox, Outgoing};
 use crate::attrs::{AttrId, Interner};
 use crate::bitmap::Bitmap;
-use crate::peers::Peers;
+use crate::peers::{LimitsTold, Peers};
 use crate::table::{DestId, Table};
 
 /// What export looks at beside the group itself.
@@ -92,6 +92,10 @@ pub(super) struct FamilyState {
     pub(super) previous: Option<Arc<ExportProfile>>,
     /// The set of the default route made for this group.
     pub(super) own_default: AttrId,
+    /// Destinations that would be sent, were it not for the limit of prefixes.
+    pub(super) held: Bitmap,
+    /// What was told about that limit.
+    pub(super) told: LimitsTold,
 }
 
 /// Peers that are sent the same.
@@ -162,6 +166,7 @@ impl Group {
         let family = context.table.family;
         self.mark_beginnings(family, outbox);
         let mut more = self.broadcast(context, outbox, budget);
+        more |= self.release_held(family);
         for member in 0..self.members.len() {
             let waits = !self.members[member].pending[family].due.is_empty()
                 && !self.members[member].begin_due.contains(family);

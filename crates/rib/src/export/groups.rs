@@ -48,6 +48,10 @@ impl Groups {
         self.list.iter().find(|group| group.member(peer).is_some())
     }
 
+    pub(super) fn list_mut(&mut self) -> impl Iterator<Item = &mut Group> {
+        self.list.iter_mut()
+    }
+
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Group> {
         self.list.iter()
     }
@@ -177,12 +181,24 @@ impl Groups {
     /// Who a route came from changed its face: nothing that was exported can be relied on.
     pub(crate) fn doubt_everything(&mut self, world: &mut Tables<'_>) {
         for group in &mut self.list {
-            for (_, state) in group.state.iter_mut() {
-                state.previous = None;
-                let sent = &state.sent;
-                state.unsure.extend(sent.iter().map(|(dest, _)| dest));
-            }
-            group.look_at_everything(world);
+            group.doubt_everything(world);
+        }
+    }
+
+    /// Facts changed that the route of a destination may depend on: groups whose policy asks for facts look at it again.
+    pub(crate) fn mark_asking(&mut self, family: Family, dest: DestId) {
+        for group in self.list.iter_mut().filter(|group| group.profile.asks_facts()) {
+            group.mark(family, dest);
+            let state = &mut group.state[family];
+            state.previous = None;
+            state.unsure.insert(dest);
+        }
+    }
+
+    /// As [`Groups::mark_asking`], for every destination.
+    pub(crate) fn doubt_asking(&mut self, world: &mut Tables<'_>) {
+        for group in self.list.iter_mut().filter(|group| group.profile.asks_facts()) {
+            group.doubt_everything(world);
         }
     }
 
@@ -258,6 +274,16 @@ impl Group {
             }
             state.dirty.extend((0..table.dests.end()).filter(|dest| table.dests.in_use(*dest)));
         }
+    }
+
+    /// Looks at everything again, with no memory of how it was exported.
+    fn doubt_everything(&mut self, world: &mut Tables<'_>) {
+        for (_, state) in self.state.iter_mut() {
+            state.previous = None;
+            let sent = &state.sent;
+            state.unsure.extend(sent.iter().map(|(dest, _)| dest));
+        }
+        self.look_at_everything(world);
     }
 
     /// Exports everything by another profile from now on; what comes out the same is not sent again.

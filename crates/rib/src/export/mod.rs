@@ -8,6 +8,7 @@ mod catch_up;
 mod evaluate;
 mod group;
 mod groups;
+mod limits;
 mod profile;
 mod run;
 mod sent;
@@ -15,10 +16,10 @@ mod sent;
 use bytes::Bytes;
 use siskin_net::PeerId;
 
-pub(crate) use evaluate::{Exported, Outgoing, source_view};
+pub(crate) use evaluate::{Exported, Outgoing, facts_of, source_view};
 
 pub(crate) use groups::{Groups, Tables};
-pub use profile::{ExportProfile, NextHopMode};
+pub use profile::{Drain, ExportProfile, NextHopMode};
 pub(crate) use sent::{Input, OWN_DEFAULT};
 
 /// Where messages go: the peers' queues.

@@ -3,10 +3,11 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use siskin_bgp::attr::Community;
 use siskin_bgp::wire::EncodeContext;
 use siskin_net::{Asn, BgpIdentifier, FamilyMap, FamilySet, NextHop, Role};
-use siskin_policy::Compiled;
+use siskin_policy::{CommunityValue, Compiled};
+
+use crate::import::PrefixLimits;
 
 /// What stands as the next hop of routes we send, where the policy does not say.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
@@ -18,6 +19,18 @@ pub enum NextHopMode {
     SelfAddress,
     /// As it is.
     Unchanged,
+}
+
+/// Whether a peer is being taken out of service.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+pub enum Drain {
+    /// It is not.
+    #[default]
+    No,
+    /// Everything is sent with GRACEFUL_SHUTDOWN (RFC 8326), so that the peer finds other ways first.
+    Graceful,
+    /// Nothing is sent.
+    Silent,
 }
 
 /// The key of an update group, and export's only view of a peer: peers with equal profiles are sent the same bytes.
@@ -48,7 +61,7 @@ pub struct ExportProfile {
     /// MED sent where the policy sets none.
     pub med: Option<u32>,
     /// Communities added after policy.
-    pub communities: Vec<Community>,
+    pub communities: Vec<CommunityValue>,
     /// Extended communities are sent.
     pub ext_communities: bool,
     /// A default route of these families is sent, whether we have one or not; it does not pass the policy.
@@ -59,6 +72,17 @@ pub struct ExportProfile {
     pub cluster_id: u32,
     /// Our BGP Identifier.
     pub identifier: BgpIdentifier,
+    /// How many prefixes are sent.
+    pub limits: FamilyMap<PrefixLimits>,
+    /// Whether the peer is being taken out of service.
+    pub drain: Drain,
     /// How messages are written.
     pub encode: EncodeContext,
+}
+
+impl ExportProfile {
+    /// Whether a change of [`Facts`](crate::Facts) can change what is sent.
+    pub(crate) fn asks_facts(&self) -> bool {
+        self.policy.as_ref().is_some_and(|policy| !policy.needs().is_empty())
+    }
 }

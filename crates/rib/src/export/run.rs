@@ -201,7 +201,10 @@ impl Group {
             }
             self.state[family].dirty.remove(dest);
             let input = self.input(dest, context);
-            let state = &self.state[family];
+            let state = &mut self.state[family];
+            if input.is_none() {
+                state.held.remove(dest);
+            }
             if input != state.sent.get(dest) || state.unsure.contains(dest) {
                 items.push(Item::new(dest, input, false));
             }
@@ -226,10 +229,16 @@ impl Group {
             let dest = item.dest;
             let unsure = self.state[family].unsure.remove(dest);
             let Some(class) = classes.of(&profile, dest, context) else {
+                self.state[family].held.remove(dest);
                 self.take_back(dest, context, out);
                 continue;
             };
             let old = self.state[family].sent.get(dest);
+            if old.is_none() && self.is_full(family) {
+                self.state[family].held.insert(dest);
+                continue;
+            }
+            self.state[family].held.remove(dest);
             let same = old.is_some_and(|old| {
                 self.exported_before(old, dest, unsure, context, &mut old_output);
                 old_output.attributes.as_ref() == Some(&classes.list[class].attributes)

@@ -79,6 +79,11 @@ impl Sent {
     }
 
     /// How many entries did not come from `peer`: what it was sent.
+    pub(crate) fn count(&self) -> u64 {
+        self.count
+    }
+
+    /// Entries that a peer is sent: not its own.
     pub(crate) fn count_for(&self, peer: PeerId) -> u64 {
         self.count - self.by_source.get(usize::from(peer.0)).copied().unwrap_or(0)
     }

@@ -1,18 +1,23 @@
 //! Batches become paths: Adj-RIB-In of every peer, with import's verdict.
 
-use siskin_net::{Family, FamilyMap, PeerId, Prefix, RouteSource};
+use std::borrow::Cow;
+
+use siskin_net::{Family, FamilyMap, PeerId, Prefix};
 use siskin_policy::{Builtin, RuleId};
 use smallvec::SmallVec;
 
 use super::Rib;
 use crate::attrs::{AttrId, Interner, encode};
 use crate::batch::{Batch, Judged, Operation};
-use crate::import::{Check, ImportProfile, SetVerdict};
+use crate::import::{ImportProfile, LimitAction, PrefixLimits, SetVerdict};
 use crate::peers::{PathCounts, Peers};
 use crate::table::{DestId, Path, PathFlags, PathId, Table};
 
 /// Import's verdict on a path.
 pub(super) type Accepted = Result<AttrId, RuleId>;
+
+/// What keeps a path out that is beyond the limit of accepted ones.
+const BLOCKED: RuleId = RuleId(Builtin::MaxPrefix as u32);
 
 /// Destinations looked up before the first of them is written to.
 const AHEAD: usize = 64;
@@ -69,15 +74,17 @@ impl Rib {
             received: AttrId::NONE,
             accepted: Err(Builtin::DefaultReject.into()),
         };
-        let outdated = batch.generation != import.generation;
+        let outdated = batch.generation != import.generation
+            || batch.facts != import.facts.generation && import.asks_facts();
         let mut ids = vec![AttrId::NONE; batch.sets.len()];
         let mut prefixes = Ahead::new(&batch.prefixes);
+        let mut judge = Judge::default();
         for operation in &batch.operations {
             match *operation {
                 Operation::Announce { received, judged, count } => {
                     arrival.received = intern(&batch, received, &mut ids, &mut self.attrs);
                     if outdated {
-                        self.store_outdated(&mut arrival, &import, count, &mut prefixes);
+                        self.store_outdated(&mut arrival, &import, count, &mut prefixes, &mut judge);
                         continue;
                     }
                     arrival.accepted = match judged {
@@ -103,9 +110,11 @@ impl Rib {
                 Operation::Drop(family) => self.drop_family(batch.peer, family),
             }
         }
+        judge.finish(&mut self.attrs);
         for id in ids {
             self.attrs.release(id);
         }
+        self.check_limits(batch.peer);
     }
 
     fn store_outdated(
@@ -114,14 +123,13 @@ impl Rib {
         import: &ImportProfile,
         count: u32,
         prefixes: &mut Ahead<'_>,
+        judge: &mut Judge,
     ) {
-        let mut judge = Judge::default();
         for _ in 0..count {
             let Some((prefix, dest)) = prefixes.next(&self.tables) else { break };
             arrival.accepted = judge.judge(import, arrival.peer, arrival.received, prefix, &mut self.attrs);
             self.store(arrival, prefix, dest);
         }
-        judge.finish(&mut self.attrs);
     }
 
     /// Puts a path into the table, in the place of what the peer sent before for this prefix.
@@ -131,12 +139,14 @@ impl Rib {
         if peer.dropped.contains(family) {
             return;
         }
+        let limits = peer.info.import.limits[family];
         let counts = &mut peer.counts[family];
         let (table, attrs) = (&mut self.tables[family], &mut self.attrs);
-        let dest = dest.unwrap_or_else(|| table.find_or_insert(prefix));
-        match table.path_of(dest, arrival.peer) {
-            Some(id) => replace(table, attrs, counts, arrival, dest, id),
+        match dest.and_then(|dest| Some((dest, table.path_of(dest, arrival.peer)?))) {
+            Some((dest, id)) => replace(table, attrs, counts, limits, arrival, dest, id),
+            None if is_full(limits, counts.received, limits.received) => counts.refused += 1,
             None => {
+                let dest = dest.unwrap_or_else(|| table.find_or_insert(prefix));
                 let mut path = Path {
                     received: arrival.received,
                     peer: arrival.peer,
@@ -145,7 +155,7 @@ impl Rib {
                 };
                 attrs.retain(arrival.received);
                 counts.received += 1;
-                match arrival.accepted {
+                match limit(arrival.accepted, limits, counts) {
                     Ok(accepted) => {
                         path.accepted = accepted;
                         use_set(attrs, accepted, arrival.resolves);
@@ -155,6 +165,7 @@ impl Rib {
                     Err(rule) => {
                         path.accepted = AttrId(rule.0);
                         path.flags.set(PathFlags::REJECTED, true);
+                        counts.blocked += u64::from(rule == BLOCKED);
                     }
                 }
                 table.link(dest, path);
@@ -209,11 +220,24 @@ fn leave_set(attrs: &mut Interner, id: AttrId, resolves: bool) {
     attrs.release(id);
 }
 
+/// Whether one more does not fit a limit that is enforced.
+fn is_full(limits: PrefixLimits, count: u64, limit: Option<u32>) -> bool {
+    limits.action != LimitAction::Warn && limit.is_some_and(|limit| count >= u64::from(limit))
+}
+
+/// The verdict on a path that is not among the accepted ones, as the limit of these allows it.
+fn limit(accepted: Accepted, limits: PrefixLimits, counts: &PathCounts) -> Accepted {
+    accepted.and_then(|set| {
+        if is_full(limits, counts.accepted, limits.accepted) { Err(BLOCKED) } else { Ok(set) }
+    })
+}
+
 /// A path the peer sent for a prefix takes the place of the one it sent before.
 fn replace(
     table: &mut Table,
     attrs: &mut Interner,
     counts: &mut PathCounts,
+    limits: PrefixLimits,
     arrival: &Arrival,
     dest: DestId,
     id: PathId,
@@ -229,16 +253,19 @@ fn replace(
         counts.received += 1;
         counts.accepted += u64::from(path.accepted().is_some());
         counts.selected += u64::from(path.flags.has(PathFlags::MULTIPATH));
+        counts.blocked += u64::from(path.rejected_by() == Some(BLOCKED));
         table.dirty.insert(dest);
     }
-    set_accepted(table, attrs, counts, arrival.resolves, dest, id, arrival.accepted);
+    set_accepted(table, attrs, counts, limits, arrival.resolves, dest, id, arrival.accepted);
 }
 
 /// Notes a new verdict on a path.
+#[expect(clippy::too_many_arguments, reason = "the table's and the peer's parts of one change")]
 pub(super) fn set_accepted(
     table: &mut Table,
     attrs: &mut Interner,
     counts: &mut PathCounts,
+    limits: PrefixLimits,
     resolves: bool,
     dest: DestId,
     id: PathId,
@@ -246,6 +273,9 @@ pub(super) fn set_accepted(
 ) {
     let path = table.paths.get_mut(id);
     let old = path.accepted();
+    counts.blocked -= u64::from(path.rejected_by() == Some(BLOCKED));
+    let accepted = if old.is_none() { limit(accepted, limits, counts) } else { accepted };
+    counts.blocked += u64::from(accepted == Err(BLOCKED));
     let new = accepted.ok();
     if let Err(rule) = accepted {
         path.accepted = AttrId(rule.0);
@@ -288,18 +318,31 @@ pub(super) fn remove(table: &mut Table, attrs: &mut Interner, peers: &mut Peers,
         counts.received -= 1;
         counts.accepted -= u64::from(path.accepted().is_some());
         counts.selected -= u64::from(path.flags.has(PathFlags::MULTIPATH));
+        counts.blocked -= u64::from(path.rejected_by() == Some(BLOCKED));
     }
     if path.flags.has(PathFlags::SELECTED) {
         table.dests.disturb(dest);
     }
 }
 
-/// Import once more, on what was received. Remembers the last attribute set, where its verdict holds for every prefix.
+/// Attribute sets whose verdict is remembered: paths of several peers alternate in a walk.
+const REMEMBERED: usize = 64;
+
+/// Import once more, on what was received. Remembers the verdicts on the last attribute sets.
 #[derive(Default)]
 pub(super) struct Judge {
-    known: Option<(PeerId, AttrId, Accepted)>,
-    /// The set given out last, which holds a reference.
-    held: AttrId,
+    known: Vec<Option<Known>>,
+}
+
+/// The verdict on an attribute set of a peer.
+struct Known {
+    peer: PeerId,
+    received: AttrId,
+    verdict: SetVerdict<'static>,
+    /// The verdict's attributes, interned once some prefix was accepted with them as they are. A reference is held.
+    unchanged: AttrId,
+    /// The set last made for one prefix alone, which holds a reference, too.
+    made: AttrId,
 }
 
 impl Judge {
@@ -312,42 +355,55 @@ impl Judge {
         prefix: Prefix,
         attrs: &mut Interner,
     ) -> Accepted {
-        if let Some((known_peer, known_set, accepted)) = self.known
-            && (known_peer, known_set) == (peer, received)
-        {
-            return match accepted {
-                Ok(_) if import.source == RouteSource::Bgp && !Check::prefix(prefix) => {
-                    Err(Builtin::Martian.into())
-                }
-                accepted => accepted,
-            };
-        }
-        let attributes = attrs.decode(received);
-        let verdict = import.judge(&attributes);
-        let (outcome, rule) = match &verdict {
-            SetVerdict::Accepted(rule, accepted) => (Ok(std::borrow::Cow::Borrowed(&**accepted)), *rule),
-            verdict => import.judge_prefix(verdict, prefix),
+        let known = self.known_of(import, peer, received, attrs);
+        let (outcome, rule) = import.judge_prefix(&known.verdict, prefix);
+        let Ok(accepted) = outcome else { return Err(rule) };
+        let as_is = match &accepted {
+            Cow::Borrowed(_) => true,
+            Cow::Owned(_) => false,
         };
-        let accepted = match outcome {
-            Err(()) => Err(rule),
-            Ok(accepted) => {
-                let mut bytes = Vec::new();
-                let encoded = encode(&accepted, import.hash_seed, &mut bytes);
-                let id = attrs.intern(&bytes, &encoded);
-                attrs.release(std::mem::replace(&mut self.held, id));
-                Ok(id)
-            }
-        };
-        self.known = None;
-        if matches!(verdict, SetVerdict::AskPolicy(..)) {
-            return accepted;
+        if as_is && known.unchanged != AttrId::NONE {
+            return Ok(known.unchanged);
         }
-        self.known = Some((peer, received, accepted));
-        self.judge(import, peer, received, prefix, attrs)
+        let mut bytes = Vec::new();
+        let encoded = encode(&accepted, import.hash_seed, &mut bytes);
+        let id = attrs.intern(&bytes, &encoded);
+        let slot = if as_is { &mut known.unchanged } else { &mut known.made };
+        attrs.release(std::mem::replace(slot, id));
+        Ok(id)
+    }
+
+    fn known_of(
+        &mut self,
+        import: &ImportProfile,
+        peer: PeerId,
+        received: AttrId,
+        attrs: &mut Interner,
+    ) -> &mut Known {
+        self.known.resize_with(REMEMBERED, || None);
+        let at = (received.0 as usize ^ usize::from(peer.0)) % REMEMBERED;
+        let slot = &mut self.known[at];
+        if let Some(old) = slot.take_if(|known| (known.peer, known.received) != (peer, received)) {
+            old.release(attrs);
+        }
+        slot.get_or_insert_with(|| Known {
+            peer,
+            received,
+            verdict: import.judge(&attrs.decode(received)).into_owned(),
+            unchanged: AttrId::NONE,
+            made: AttrId::NONE,
+        })
     }
 
     /// Gives back what is held.
     pub(super) fn finish(self, attrs: &mut Interner) {
-        attrs.release(self.held);
+        self.known.into_iter().flatten().for_each(|known| known.release(attrs));
+    }
+}
+
+impl Known {
+    fn release(self, attrs: &mut Interner) {
+        attrs.release(self.unchanged);
+        attrs.release(self.made);
     }
 }

@@ -5,14 +5,14 @@ use std::sync::Arc;
 
 use siskin_bgp::PathAttributes;
 use siskin_net::{Family, NextHopGroup, PeerId, Prefix, RouteSource};
-use siskin_policy::{Builtin, NoFacts, RuleId, Step as PolicyStep, trace};
+use siskin_policy::{Builtin, RuleId, Step as PolicyStep, trace};
 
 use super::Rib;
 use super::query::PathView;
 use super::turn::candidate;
 use crate::decision::{Candidate, NotShared, Observer, Step, decide};
-use crate::export::{ExportProfile, Exported, Input, OWN_DEFAULT, Outgoing, source_view};
-use crate::import::{Check, ImportProfile};
+use crate::export::{ExportProfile, Exported, Input, OWN_DEFAULT, Outgoing, facts_of, source_view};
+use crate::import::{Check, ImportProfile, PrefixCheck, Stage};
 use crate::table::DestId;
 
 /// Everything that was decided about a prefix.
@@ -134,10 +134,9 @@ impl Rib {
 
     fn explain_path(&self, prefix: Prefix, path: PathView, notes: &Notes) -> ExplainedPath {
         let import = self.peers.get(path.peer).map(|peer| &*peer.info.import);
-        let checks = import.map(|import| run_checks(import, prefix, &path.received)).unwrap_or_default();
+        let checks = import.map(|import| import.run_checks(prefix, &path.received)).unwrap_or_default();
         let passed = checks.iter().all(|check| check.passed);
-        let policy =
-            import.filter(|_| passed).and_then(|import| trace_import(import, prefix, &path.received));
+        let policy = import.filter(|_| passed).and_then(|import| import.trace(prefix, &path.received));
         let of_peer = |id: PeerId| id == path.peer;
         ExplainedPath {
             checks,
@@ -186,33 +185,52 @@ impl Rib {
     }
 }
 
-/// The checks of a path, to the first that fails.
-fn run_checks(import: &ImportProfile, prefix: Prefix, received: &PathAttributes) -> Vec<CheckOutcome> {
-    if import.source != RouteSource::Bgp {
-        return Vec::new();
-    }
-    let mut outcomes = Vec::new();
-    for check in &Check::ALL {
-        outcomes.push(CheckOutcome { reason: check.reason, passed: check.passes(import, received) });
-        if outcomes.last().is_some_and(|last| !last.passed) {
+impl ImportProfile {
+    /// The checks that the peer has, as a path meets them, to the first that fails.
+    #[must_use]
+    pub fn run_checks(&self, prefix: Prefix, received: &PathAttributes) -> Vec<CheckOutcome> {
+        let mut outcomes: Vec<CheckOutcome> = Vec::new();
+        if self.source != RouteSource::Bgp {
             return outcomes;
         }
+        for check in Check::ALL.iter().filter(|check| check.applies(self)) {
+            let passed = check.passes(self, received);
+            outcomes.push(CheckOutcome { reason: check.reason, passed });
+            if !passed {
+                return outcomes;
+            }
+        }
+        let stage = Stage::of(self, received);
+        for check in PrefixCheck::ALL.iter().filter(|check| check.applies(self)) {
+            let objection = check.objection(self, prefix, stage);
+            // A name that stands for a check of attributes, too, is shown once.
+            outcomes.retain(|outcome| outcome.reason != check.reason);
+            outcomes.push(CheckOutcome {
+                reason: objection.unwrap_or(check.reason),
+                passed: objection.is_none(),
+            });
+            if objection.is_some() {
+                break;
+            }
+        }
+        outcomes
     }
-    if !Check::prefix(prefix) {
-        outcomes.retain(|check| check.reason != Builtin::Martian);
-        outcomes.push(CheckOutcome { reason: Builtin::Martian, passed: false });
-    }
-    outcomes
-}
 
-fn trace_import(
-    import: &ImportProfile,
-    prefix: Prefix,
-    received: &PathAttributes,
-) -> Option<(String, Vec<PolicyStep>)> {
-    let policy = import.policy.as_ref()?;
-    let prepared = import.prepare(received);
-    Some((policy.name().to_owned(), trace(policy, import.view(prefix, &prepared), &NoFacts)))
+    /// The import policy's name, and what each of its rules does to a route; `None`: there is no policy.
+    #[must_use]
+    pub fn trace(&self, prefix: Prefix, received: &PathAttributes) -> Option<(String, Vec<PolicyStep>)> {
+        let policy = self.policy.as_ref()?;
+        let prepared = self.prepare(received);
+        Some((policy.name().to_owned(), trace(policy, self.view(prefix, &prepared), self)))
+    }
+
+    /// What import makes of a route: its attributes, or nothing, and the rule that decided.
+    #[must_use]
+    pub fn import(&self, prefix: Prefix, received: &PathAttributes) -> (Option<PathAttributes>, RuleId) {
+        let verdict = self.judge(received);
+        let (outcome, rule) = self.judge_prefix(&verdict, prefix);
+        (outcome.ok().map(std::borrow::Cow::into_owned), rule)
+    }
 }
 
 fn trace_export(
@@ -222,7 +240,7 @@ fn trace_export(
 ) -> Option<(String, Vec<PolicyStep>)> {
     let policy = profile.policy.as_ref().filter(|_| route.source.is_some())?;
     let prepared = profile.prepare(route);
-    let steps = trace(policy, source_view(route, &prepared), &NoFacts);
+    let steps = trace(policy, source_view(route, &prepared), facts_of(route));
     // Where something before policy refused the route, policy was never asked.
     let asked = steps.last().is_some_and(|last| last.rule == rule)
         || !matches!(rule.builtin(), Some(reason) if reason as u32 >= Builtin::AsLoop as u32);

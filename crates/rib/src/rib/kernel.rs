@@ -82,8 +82,7 @@ impl Rib {
 
     /// Where packets to a destination go.
     fn target(&mut self, family: Family, dest: DestId) -> Option<Arc<NextHopGroup>> {
-        let best = self.tables[family].best(dest)?;
-        match self.peers.get(best.peer)?.info.fib {
+        match self.action(family, dest)? {
             FibAction::Blackhole => Some(self.kernel.blackhole.clone()),
             FibAction::Unreachable => Some(self.kernel.unreachable.clone()),
             FibAction::None => None,
@@ -92,6 +91,14 @@ impl Rib {
                 self.attrs.next_hops.group(&ids)
             }
         }
+    }
+
+    /// What the kernel is to do with packets to a destination.
+    fn action(&self, family: Family, dest: DestId) -> Option<FibAction> {
+        let best = self.tables[family].best(dest)?;
+        let action = self.peers.get(best.peer)?.info.fib;
+        let discards = || self.attrs.next_hops.is_discard(self.attrs.key(best.accepted().unwrap_or_default()).next_hop);
+        Some(if action == FibAction::Resolve && discards() { FibAction::Blackhole } else { action })
     }
 
     /// The next hops of the paths that share the load, sorted and distinct.
@@ -107,8 +114,7 @@ impl Rib {
 
     /// As [`FibUpdate::target`], for questions.
     pub(super) fn fib_target(&self, family: Family, dest: DestId) -> Option<NextHopGroup> {
-        let best = self.tables[family].best(dest)?;
-        match self.peers.get(best.peer)?.info.fib {
+        match self.action(family, dest)? {
             FibAction::Blackhole => Some(NextHopGroup::BLACKHOLE),
             FibAction::Unreachable => Some(NextHopGroup::UNREACHABLE),
             FibAction::None => None,

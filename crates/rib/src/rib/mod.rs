@@ -2,9 +2,12 @@
 //! and to the peers.
 
 mod apply;
+mod event;
 mod explain;
 mod kernel;
+mod limits;
 mod query;
+mod scope;
 mod turn;
 mod walk;
 
@@ -16,13 +19,14 @@ use crate::attrs::Interner;
 use crate::config::{PeerInfo, RibConfig};
 use crate::decision::Candidate;
 use crate::export::{ExportProfile, Groups, OWN_DEFAULT, Outbox, Tables};
-use crate::import::ImportProfile;
+use crate::import::{Facts, ImportProfile, Touched};
 use crate::nexthop::NextHopRequest;
 use crate::peers::{Peer, Peers};
 use crate::table::Table;
 use kernel::KernelState;
 use walk::Walks;
 
+pub use event::{Judged, LimitEvent, LimitKind, LimitOf, RibEvent};
 pub use explain::{CheckOutcome, ExplainedPath, Explanation, ExportOutcome, Lost};
 pub use kernel::FibUpdate;
 pub use query::{Cursor, ExportedRoute, Memory, Page, PathView, PeerCounts, Route, TableCounts, View};
@@ -40,6 +44,8 @@ pub struct Rib {
     groups: Groups,
     walks: Walks,
     kernel: KernelState,
+    facts: Arc<Facts>,
+    events: Vec<RibEvent>,
     /// Used by the decision, and kept for its memory.
     candidates: Vec<Candidate>,
 }
@@ -63,6 +69,8 @@ impl Rib {
             groups: Groups::default(),
             walks: Walks::default(),
             kernel: KernelState::default(),
+            facts: Arc::default(),
+            events: Vec::new(),
             candidates: Vec::new(),
         }
     }
@@ -76,10 +84,34 @@ impl Rib {
         }
     }
 
+    /// What is known of the routing system changed: what that can touch is judged again, in slices, and
+    /// [`RibEvent::Judged`] says what came of it.
+    pub fn set_facts(&mut self, facts: Arc<Facts>, touched: Touched) {
+        self.facts = facts;
+        for (id, peer) in self.peers.iter_mut() {
+            peer.info.import = self.facts.given_to(&peer.info.import);
+            if matches!(touched, Touched::Everything) && peer.info.import.asks_facts() {
+                self.walks.waiting().judge.insert(id.0.into());
+            }
+        }
+        let walk = self.walks.waiting();
+        walk.facts = true;
+        match touched {
+            Touched::Within(prefixes) => walk.touched.extend(prefixes),
+            Touched::Everything => self.groups.doubt_asking(&mut world!(self)),
+        }
+    }
+
+    /// News since the last call.
+    pub fn take_events(&mut self) -> Vec<RibEvent> {
+        std::mem::take(&mut self.events)
+    }
+
     /// A session is established, or a source of local routes begins. The number 65535 is not to be used. A peer that is
     /// up already is taken as having gone down before.
-    pub fn peer_up(&mut self, id: PeerId, info: PeerInfo) {
+    pub fn peer_up(&mut self, id: PeerId, mut info: PeerInfo) {
         debug_assert_ne!(id, OWN_DEFAULT);
+        info.import = self.facts.given_to(&info.import);
         if self.peers.get(id).is_some_and(|peer| peer.up) {
             self.peer_down(id);
         }
@@ -128,7 +160,7 @@ impl Rib {
         if peer.info.import.generation != import.generation {
             self.walks.waiting().judge.insert(id.0.into());
         }
-        peer.info.import = import;
+        peer.info.import = self.facts.given_to(&import);
         let exported_before = peer.info.export.is_some();
         peer.info.export.clone_from(&export);
         match export {
@@ -171,6 +203,7 @@ impl Rib {
     /// that have room. True if there is more to do; a queue that gets room again is a reason to call it, too.
     pub fn export_turn(&mut self, outbox: &mut impl Outbox, budget: usize) -> bool {
         let more = self.groups.turn(&self.tables, &self.peers, &mut self.attrs, outbox, budget);
+        self.groups.limit_news(&mut self.events);
         self.free_idle(budget) | more
     }
 

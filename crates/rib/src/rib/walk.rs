@@ -11,6 +11,8 @@ use smallvec::SmallVec;
 
 use super::Rib;
 use super::apply::{Judge, remove, set_accepted};
+use super::event::{Judged, RibEvent};
+use super::scope::Scope;
 use crate::bitmap::Bitmap;
 use crate::nexthop::NhId;
 use crate::table::{DestId, PathFlags, PathId};
@@ -24,6 +26,10 @@ pub(super) struct Walk {
     pub(super) sweep: bool,
     /// Peers whose routes are to be judged again.
     pub(super) judge: Bitmap,
+    /// Within these prefixes, the routes of all peers whose verdicts depend on facts.
+    pub(super) touched: Scope,
+    /// Facts changed: what came of it is told.
+    pub(super) facts: bool,
     /// Next hops of which there is news.
     pub(super) next_hops: HashSet<NhId, FixedState>,
     /// Every destination is to be decided.
@@ -31,6 +37,18 @@ pub(super) struct Walk {
     /// Where it stands.
     family: usize,
     dest: DestId,
+    judged: Judged,
+}
+
+impl Walk {
+    /// Whether only destinations within [`Walk::touched`] matter.
+    fn is_narrow(&self) -> bool {
+        !self.sweep
+            && !self.everything
+            && self.gone.is_empty()
+            && self.judge.is_empty()
+            && self.next_hops.is_empty()
+    }
 }
 
 /// The walk under way, and the one that follows.
@@ -71,6 +89,7 @@ impl Rib {
     fn walk_on(&mut self, walk: &mut Walk, left: &mut usize) -> bool {
         let mut judge = Judge::default();
         let mut ended = false;
+        let narrow = walk.is_narrow();
         loop {
             let Some(family) = Family::ALL.get(walk.family).copied() else {
                 ended = true;
@@ -84,7 +103,8 @@ impl Rib {
                 break;
             }
             *left -= 1;
-            if self.tables[family].dests.in_use(walk.dest) {
+            let dests = &self.tables[family].dests;
+            if dests.in_use(walk.dest) && (!narrow || walk.touched.contains(dests.prefix(walk.dest))) {
                 self.visit(walk, family, &mut judge);
             }
             walk.dest += 1;
@@ -93,9 +113,13 @@ impl Rib {
         ended
     }
 
-    fn visit(&mut self, walk: &Walk, family: Family, judge: &mut Judge) {
+    fn visit(&mut self, walk: &mut Walk, family: Family, judge: &mut Judge) {
         let dest = walk.dest;
         let table = &mut self.tables[family];
+        let touched = walk.touched.contains(table.dests.prefix(dest));
+        if touched {
+            self.groups.mark_asking(family, dest);
+        }
         let paths: SmallVec<[PathId; 8]> = table.chain(dest).map(|(id, _)| id).collect();
         for id in paths {
             let path = *table.paths.get(id);
@@ -112,15 +136,16 @@ impl Rib {
                 }
                 table.dirty.insert(dest);
             }
-            if walk.judge.contains(path.peer.0.into())
-                && let Some(peer) = self.peers.get_mut(path.peer)
+            if let Some(peer) = self.peers.get_mut(path.peer)
+                && (walk.judge.contains(path.peer.0.into()) || touched && peer.info.import.asks_facts())
             {
                 let prefix = table.dests.prefix(dest);
-                let accepted =
-                    judge.judge(&peer.info.import, path.peer, path.received, prefix, &mut self.attrs);
-                let resolves = peer.resolves();
+                let import = &peer.info.import;
+                let accepted = judge.judge(import, path.peer, path.received, prefix, &mut self.attrs);
+                walk.judged.note(path.accepted().is_some(), accepted.is_ok());
+                let (limits, resolves) = (import.limits[family], peer.resolves());
                 let counts = &mut peer.counts[family];
-                set_accepted(table, &mut self.attrs, counts, resolves, dest, id, accepted);
+                set_accepted(table, &mut self.attrs, counts, limits, resolves, dest, id, accepted);
             }
             if walk.everything {
                 table.dirty.insert(dest);
@@ -129,6 +154,12 @@ impl Rib {
     }
 
     fn finish_walk(&mut self, walk: &Walk) {
+        if walk.facts {
+            self.events.push(RibEvent::Judged(walk.judged));
+        }
+        if walk.judged.paths > 0 {
+            self.check_all_limits();
+        }
         for id in &walk.gone {
             let again = self.walks.waiting.as_ref().is_some_and(|waiting| waiting.gone.contains(id));
             if !again && let Some(peer) = self.peers.get_mut(*id) {
