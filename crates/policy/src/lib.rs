@@ -8,6 +8,7 @@
 //! made before policy (loops, first AS, next hops), which only borrow their names from [`Builtin`].
 
 mod as_path_regex;
+mod aspa;
 mod ast;
 mod builtin;
 mod community;
@@ -20,12 +21,14 @@ mod error;
 mod evaluate;
 mod facts;
 mod numbers;
+mod origin;
 mod parse;
 mod policy_set;
 mod prefix_pattern;
 mod prefix_set;
 mod trace;
 
+pub use aspa::AspaTable;
 pub use builtin::{Builtin, RuleId};
 pub use community::CommunityValue;
 pub use community_pattern::CommunityPattern;
@@ -34,6 +37,7 @@ pub use error::{PolicyError, Span, SyntaxError};
 pub use evaluate::{NextHopAction, Outcome, PeerView, RouteView, Verdict, evaluate};
 pub use facts::{Aspa, Facts, Needs, NoFacts, Rpki};
 pub use numbers::AsnSet;
+pub use origin::{VrpTable, explain_origin};
 pub use parse::normalize;
 pub use policy_set::{PolicySet, PolicySource, RuleInfo, RuleSource, Sets};
 pub use prefix_pattern::PrefixPattern;
