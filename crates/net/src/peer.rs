@@ -48,6 +48,20 @@ pub enum Role {
     RouteServerClient,
 }
 
+impl Role {
+    /// The word in configurations and policies.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Role::Provider => "provider",
+            Role::Customer => "customer",
+            Role::Peer => "peer",
+            Role::RouteServer => "route-server",
+            Role::RouteServerClient => "route-server-client",
+        }
+    }
+}
+
 /// What kind of source a route entered by. The words of `source = …` in policies.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "kebab-case")]

@@ -1,6 +1,6 @@
 //! A set of prefixes to look for in a walk over a whole table: most destinations are passed over by one look at a bitmap.
 
-use siskin_net::{Family, FamilyMap, Prefix};
+use siskin_net::{FamilyMap, Prefix};
 
 /// Leading bits of an address that the bitmap knows.
 const BITS: u32 = 16;
@@ -58,6 +58,8 @@ fn run(prefix: Prefix) -> usize {
 
 #[cfg(test)]
 mod tests {
+    use siskin_net::Family;
+
     use super::*;
 
     fn prefix(text: &str) -> Prefix {

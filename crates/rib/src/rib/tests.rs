@@ -16,7 +16,7 @@ use super::*;
 use crate::batch::BatchBuilder;
 use crate::config::{FibAction, Multipath};
 use crate::decision::Step;
-use crate::export::NextHopMode;
+use crate::export::{Drain, NextHopMode};
 
 const LOCAL: Asn = Asn(64500);
 
@@ -106,6 +106,8 @@ fn export(rules: &[&str]) -> ExportProfile {
         reflector_client: false,
         cluster_id: 1,
         identifier: BgpIdentifier(1),
+        limits: FamilyMap::default(),
+        drain: Drain::No,
         encode: EncodeContext {
             four_octet_as: true,
             max_len: MAX_LEN,

@@ -3,7 +3,7 @@ use std::sync::Arc;
 use siskin_bgp::attr::SegmentKind;
 use siskin_bgp::wire::{EncodeContext, MAX_LEN};
 use siskin_net::{BgpIdentifier, FamilyMap, FamilySet};
-use siskin_policy::{Compiled, PolicySet, PolicySource, RuleSource, Sets};
+use siskin_policy::{CommunityValue, Compiled, PolicySet, PolicySource, RuleSource, Sets};
 
 use super::*;
 use crate::config::FibAction;
@@ -45,6 +45,8 @@ fn profile(external: bool) -> ExportProfile {
         reflector_client: false,
         cluster_id: 77,
         identifier: BgpIdentifier(0x0a00_0001),
+        limits: FamilyMap::default(),
+        drain: Drain::No,
         encode: EncodeContext {
             four_octet_as: true,
             max_len: MAX_LEN,
@@ -241,7 +243,7 @@ fn well_known_communities_keep_routes() {
         assert_eq!(export(&profile(true), &with(community)).err().flatten(), external, "{community}");
         assert_eq!(export(&profile(false), &with(community)).err().flatten(), internal, "{community}");
     }
-    let added = ExportProfile { communities: vec![NO_EXPORT], ..profile(true) };
+    let added = ExportProfile { communities: vec![CommunityValue::Standard(NO_EXPORT)], ..profile(true) };
     let sent = export(&added, &with(Community(64500 << 16 | 1))).unwrap();
     assert_eq!(sent.communities.to_vec(), [Community(64500 << 16 | 1), NO_EXPORT]);
 }
