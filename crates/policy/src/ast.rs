@@ -5,7 +5,7 @@ use std::fmt;
 use std::hash::Hash;
 
 use siskin_bgp::attr::Origin;
-use siskin_net::{Asn, Family, Role, RouteSource};
+use siskin_net::{Asn, BgpIdentifier, Family, Role, RouteSource};
 
 use crate::as_path_regex::AsPathRegex;
 use crate::numbers::AsnSet;
@@ -182,9 +182,30 @@ pub(crate) enum Condition<S: Stage> {
     Source(RouteSource),
     Peer(Name),
     PeerRole(Role),
+    /// `otc`: there is one; `otc = N`: it is N.
+    Otc(Option<Asn>),
+    OriginatorId(BgpIdentifier),
+    /// CLUSTER_LIST holds this cluster id.
+    ClusterHas(BgpIdentifier),
     Rpki(Rpki),
     Aspa(Aspa),
-    IrrMatch,
+    Irr(Irr),
+}
+
+/// What is asked of the IRR set of the peer that a route came from.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub(crate) enum Irr {
+    /// It allows the prefix, from its origin.
+    Match,
+    /// One of its prefixes covers the prefix.
+    Covers,
+    /// The origin is a member.
+    Origin,
+}
+
+impl Irr {
+    pub(crate) const WORDS: &'static [(&'static str, Irr)] =
+        &[("match", Irr::Match), ("covers", Irr::Covers), ("origin", Irr::Origin)];
 }
 
 pub(crate) const FAMILIES: &[(&str, Family)] = &[("ipv4", Family::Ipv4), ("ipv6", Family::Ipv6)];

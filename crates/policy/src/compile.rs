@@ -242,9 +242,12 @@ impl Compiler<'_> {
                 Condition::Peer(name)
             }
             Condition::PeerRole(role) => Condition::PeerRole(role),
+            Condition::Otc(asn) => Condition::Otc(asn),
+            Condition::OriginatorId(id) => Condition::OriginatorId(id),
+            Condition::ClusterHas(id) => Condition::ClusterHas(id),
             Condition::Rpki(state) => Condition::Rpki(state),
             Condition::Aspa(state) => Condition::Aspa(state),
-            Condition::IrrMatch => Condition::IrrMatch,
+            Condition::Irr(question) => Condition::Irr(question),
         })
     }
 

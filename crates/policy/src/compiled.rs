@@ -4,7 +4,7 @@ use std::fmt;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
-use crate::ast::{Action, Condition, Number, Rule, Stage};
+use crate::ast::{Action, Condition, Irr, Number, Rule, Stage};
 use crate::community_set::CommunitySet;
 use crate::{Needs, NextHopAction, PrefixSet, RuleId};
 
@@ -177,8 +177,9 @@ impl Inputs {
                 self.prefix = true;
                 self.needs = self.needs | Needs::RPKI;
             }
-            Condition::IrrMatch => {
-                (self.prefix, self.peer) = (true, true);
+            Condition::Irr(question) => {
+                self.prefix |= *question != Irr::Origin;
+                self.peer = true;
                 self.needs = self.needs | Needs::IRR;
             }
             Condition::Aspa(_) => {
@@ -190,7 +191,10 @@ impl Inputs {
             | Condition::Compare(..)
             | Condition::AsPath(_)
             | Condition::Asn(..)
-            | Condition::Origin(_) => {}
+            | Condition::Origin(_)
+            | Condition::Otc(_)
+            | Condition::OriginatorId(_)
+            | Condition::ClusterHas(_) => {}
         }
     }
 }

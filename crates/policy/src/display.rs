@@ -3,7 +3,7 @@
 use std::fmt::{self, Display, Formatter, Write};
 
 use crate::ast::{
-    Action, AsnField, Comparison, Condition, FAMILIES, Name, ORIGINS, Parsed, PrefixList, ROLES, Rule,
+    Action, AsnField, Comparison, Condition, FAMILIES, Irr, Name, ORIGINS, Parsed, PrefixList, ROLES, Rule,
     SOURCES, word_of,
 };
 use crate::ast::{CommunityItem, Number};
@@ -88,7 +88,11 @@ impl Display for Condition<Parsed> {
             Condition::PeerRole(role) => write!(f, "peer-role = {}", word_of(ROLES, role)),
             Condition::Rpki(state) => write!(f, "rpki {}", word_of(Rpki::WORDS, state)),
             Condition::Aspa(state) => write!(f, "aspa {}", word_of(Aspa::WORDS, state)),
-            Condition::IrrMatch => f.write_str("irr match"),
+            Condition::Irr(question) => write!(f, "irr {}", word_of(Irr::WORDS, question)),
+            Condition::Otc(None) => f.write_str("otc"),
+            Condition::Otc(Some(asn)) => write!(f, "otc = {asn}"),
+            Condition::OriginatorId(id) => write!(f, "originator-id = {id}"),
+            Condition::ClusterHas(id) => write!(f, "cluster-list has {id}"),
         }
     }
 }

@@ -9,7 +9,7 @@ use std::net::IpAddr;
 use siskin_bgp::PathAttributes;
 use siskin_net::{Asn, Prefix, Role, RouteSource};
 
-use crate::ast::{Action, AsnField, Condition, Number};
+use crate::ast::{Action, AsnField, Condition, Irr, Number};
 use crate::compiled::{Bound, BoundRule, Compiled};
 use crate::{Builtin, Facts, Needs, RuleId};
 
@@ -232,9 +232,13 @@ impl<'a, F: Facts + ?Sized, O: Observer> Run<'a, F, O> {
                 let state = self.facts.aspa(&attributes.as_path, peer);
                 return self.known(Needs::ASPA, state).map(|state| state == *wanted);
             }
-            Condition::IrrMatch => {
+            Condition::Irr(question) => {
                 let origin = attributes.as_path.origin_as();
-                let state = peer.and_then(|peer| self.facts.irr(peer.name, self.route.prefix, origin));
+                let state = peer.and_then(|peer| match question {
+                    Irr::Match => self.facts.irr(peer.name, self.route.prefix, origin),
+                    Irr::Covers => self.facts.irr_covers(peer.name, self.route.prefix),
+                    Irr::Origin => self.facts.irr_origin(peer.name, origin),
+                });
                 return self.known(Needs::IRR, state);
             }
             Condition::PrefixIn(set) => set.contains(self.route.prefix),
@@ -258,6 +262,10 @@ impl<'a, F: Facts + ?Sized, O: Observer> Run<'a, F, O> {
             }
             Condition::Family(family) => self.route.prefix.family() == *family,
             Condition::Origin(origin) => attributes.origin == *origin,
+            Condition::Otc(None) => attributes.otc.is_some(),
+            Condition::Otc(wanted) => attributes.otc == *wanted,
+            Condition::OriginatorId(id) => attributes.originator_id == Some(*id),
+            Condition::ClusterHas(id) => attributes.cluster_list.contains(&id.0),
             Condition::Source(source) => self.route.source == *source,
             Condition::Peer(name) => peer.is_some_and(|peer| peer.name == name.text),
             Condition::PeerRole(role) => peer.is_some_and(|peer| peer.role == Some(*role)),

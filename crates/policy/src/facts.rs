@@ -50,6 +50,14 @@ pub trait Facts {
     fn aspa(&self, path: &AsPath, peer: Option<PeerView<'_>>) -> Option<Aspa>;
     /// Whether the IRR set of `peer` allows `prefix` from `origin`.
     fn irr(&self, peer: &str, prefix: Prefix, origin: Option<Asn>) -> Option<bool>;
+    /// Whether `prefix` is in the IRR set of `peer` or lies within a prefix of it, however long it is.
+    fn irr_covers(&self, _peer: &str, _prefix: Prefix) -> Option<bool> {
+        None
+    }
+    /// Whether `origin` is a member of the as-set of `peer`; `None` as an origin: as in [`Facts::rpki`].
+    fn irr_origin(&self, _peer: &str, _origin: Option<Asn>) -> Option<bool> {
+        None
+    }
 }
 
 /// No data at all: every question is unknown.

@@ -17,6 +17,7 @@ mod community_set;
 mod compile;
 mod compiled;
 mod display;
+pub mod edge;
 mod error;
 mod evaluate;
 mod facts;

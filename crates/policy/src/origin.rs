@@ -176,7 +176,7 @@ impl<K: Key> Half<K> {
         let mut note = |vrps: &[Vrp], list: fn(&mut Change<K>) -> &mut Vec<Item<K>>| {
             for vrp in vrps.iter().filter(|vrp| vrp.prefix.family() == K::FAMILY) {
                 let id = shard_id::<K>(vrp.prefix);
-                let change = changes.entry(id).or_insert_with(Change::default);
+                let change = changes.entry(id).or_default();
                 list(change).push(Item::new(*vrp, id.is_some()));
             }
         };

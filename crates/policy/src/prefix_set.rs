@@ -117,10 +117,16 @@ impl PrefixSet {
             .is_some_and(|lengths| lengths.contains(prefix.len()))
     }
 
+    /// Whether `prefix` is or lies within one of the prefixes, whatever lengths their patterns ask for.
+    #[must_use]
+    pub fn covers(&self, prefix: Prefix) -> bool {
+        self.longest_cover(prefix).is_some()
+    }
+
     /// Whether `address` lies within one of the prefixes, whatever lengths their patterns ask for.
     #[must_use]
     pub fn contains_address(&self, address: IpAddr) -> bool {
-        self.longest_cover(Prefix::host(address)).is_some()
+        self.covers(Prefix::host(address))
     }
 
     /// How many entries the set takes; patterns that another one implies are not kept.

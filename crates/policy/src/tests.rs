@@ -55,6 +55,9 @@ fn attributes() -> PathAttributes {
     for text in ["64500:100", "65001:200", "no-export", "64500:0:7", "rt:64500:9"] {
         text.parse::<CommunityValue>().unwrap().add_to(&mut attributes);
     }
+    attributes.otc = Some(Asn(65001));
+    attributes.originator_id = Some("192.0.2.99".parse().unwrap());
+    attributes.cluster_list = [0xc000_0201, 7].into_iter().collect();
     attributes
 }
 
@@ -85,5 +88,11 @@ impl Facts for Fixed {
     }
     fn irr(&self, _: &str, _: Prefix, _: Option<Asn>) -> Option<bool> {
         self.irr
+    }
+    fn irr_covers(&self, _: &str, _: Prefix) -> Option<bool> {
+        self.irr
+    }
+    fn irr_origin(&self, _: &str, origin: Option<Asn>) -> Option<bool> {
+        self.irr.map(|holds| holds && origin.is_some())
     }
 }

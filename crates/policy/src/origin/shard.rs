@@ -25,7 +25,6 @@ impl Key for u32 {
     const SHARD_BITS: u8 = 8;
     const FAMILY: Family = Family::Ipv4;
 
-    #[expect(clippy::cast_possible_truncation, reason = "the upper 32 of 128 bits")]
     fn pack(bits: u128, len: u8) -> u32 {
         ((bits >> 96) as u32) & !0xff | u32::from(len)
     }

@@ -131,7 +131,7 @@ fn prepend(input: &str) -> Parse<'_, Action<Parsed>> {
     }
 }
 
-fn asn(input: &str) -> Parse<'_, siskin_net::Asn> {
+pub(super) fn asn(input: &str) -> Parse<'_, siskin_net::Asn> {
     const WHAT: &str = "an AS number like 64500";
     let (rest, text) = lex::literal(input, WHAT)?;
     match text.parse() {

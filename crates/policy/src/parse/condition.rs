@@ -1,11 +1,13 @@
 //! The second half of a rule: when it applies. `not` binds closer than `and`, `and` closer than `or`.
 
-use super::action::community_item;
+use siskin_net::BgpIdentifier;
+
+use super::action::{asn as asn_number, community_item};
 use super::{Parse, lex};
 use crate::as_path_regex::AsPathRegex;
 use crate::ast::{
-    AsnField, CommunityItem, Comparison, Condition, FAMILIES, Number, ORIGINS, Parsed, PrefixList, ROLES,
-    SOURCES,
+    AsnField, CommunityItem, Comparison, Condition, FAMILIES, Irr, Number, ORIGINS, Parsed, PrefixList,
+    ROLES, SOURCES,
 };
 use crate::error::did_you_mean;
 use crate::numbers::{AsnSet, Range};
@@ -31,6 +33,9 @@ enum Subject {
     Rpki,
     Aspa,
     Irr,
+    Otc,
+    OriginatorId,
+    ClusterList,
 }
 
 const SUBJECTS: &[(&str, Subject)] = &[
@@ -53,6 +58,9 @@ const SUBJECTS: &[(&str, Subject)] = &[
     ("med", Subject::Number(Number::Med)),
     ("weight", Subject::Number(Number::Weight)),
     ("origin", Subject::Origin),
+    ("otc", Subject::Otc),
+    ("originator-id", Subject::OriginatorId),
+    ("cluster-list", Subject::ClusterList),
 ];
 
 pub(super) fn condition(input: &str) -> Parse<'_, Condition<Parsed>> {
@@ -141,7 +149,13 @@ fn subject(input: &str) -> Parse<'_, Condition<Parsed>> {
         Subject::PeerRole => equal(rest, |input| lex::word_in(input, ROLES), Condition::PeerRole),
         Subject::Rpki => lex::word_in(rest, Rpki::WORDS).map(|(rest, state)| (rest, Condition::Rpki(state))),
         Subject::Aspa => lex::word_in(rest, Aspa::WORDS).map(|(rest, state)| (rest, Condition::Aspa(state))),
-        Subject::Irr => lex::word_in(rest, &[("match", ())]).map(|(rest, ())| (rest, Condition::IrrMatch)),
+        Subject::Irr => lex::word_in(rest, Irr::WORDS).map(|(rest, state)| (rest, Condition::Irr(state))),
+        Subject::Otc => otc(rest),
+        Subject::OriginatorId => equal(rest, identifier, Condition::OriginatorId),
+        Subject::ClusterList => {
+            let (rest, ()) = lex::word_in(rest, &[("has", ())])?;
+            identifier(rest).map(|(rest, id)| (rest, Condition::ClusterHas(id)))
+        }
     }
 }
 
@@ -150,7 +164,7 @@ fn unknown_subject(here: &str) -> Parse<'_, Condition<Parsed>> {
     let (_, text) = lex::literal(here, "a condition like `prefix in [192.0.2.0/24]`")?;
     let help = did_you_mean(text, SUBJECTS.iter().map(|(word, _)| *word).chain(["not"]));
     let list = "conditions begin with prefix, family, rpki, aspa, irr, as-path, origin-as, neighbor-as, community, peer, \
-                peer-role, source, next-hop, local-pref, med, weight or origin";
+                peer-role, source, next-hop, local-pref, med, weight, origin, otc, originator-id or cluster-list";
     lex::expected_or(here, "a condition", help.or_else(|| Some(list.to_owned())))
 }
 
@@ -236,6 +250,26 @@ fn as_path(input: &str) -> Parse<'_, Condition<Parsed>> {
             error.span.end = lex::offset_in_source(source, error.span.end);
             lex::fail_inside(here, error)
         }
+    }
+}
+
+/// Nothing more: there is one; `= ASN` or `!= ASN`.
+fn otc(input: &str) -> Parse<'_, Condition<Parsed>> {
+    if lex::sign(input, "=").is_none() && lex::sign(input, "!").is_none() {
+        return Ok((input, Condition::Otc(None)));
+    }
+    let (rest, negated) = lex::equals(input)?;
+    let (rest, asn) = asn_number(rest)?;
+    Ok((rest, negated_if(negated, Condition::Otc(Some(asn)))))
+}
+
+/// A BGP Identifier or a cluster id, which is one by habit.
+fn identifier(input: &str) -> Parse<'_, BgpIdentifier> {
+    const WHAT: &str = "an identifier like 192.0.2.1";
+    let (rest, text) = lex::literal(input, WHAT)?;
+    match text.parse() {
+        Ok(id) => Ok((rest, id)),
+        Err(_) => lex::expected(input, WHAT),
     }
 }
 

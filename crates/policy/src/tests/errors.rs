@@ -216,7 +216,7 @@ fn errors_in_conditions() {
                          ^ expected a condition like `prefix in [192.0.2.0/24]`, found the end of the rule
     reject if “x”
               ^^^ expected a condition, found `“x”`
-      help: conditions begin with prefix, family, rpki, aspa, irr, as-path, origin-as, neighbor-as, community, peer, peer-role, source, next-hop, local-pref, med, weight or origin
+      help: conditions begin with prefix, family, rpki, aspa, irr, as-path, origin-as, neighbor-as, community, peer, peer-role, source, next-hop, local-pref, med, weight, origin, otc, originator-id or cluster-list
     "#);
 }
 

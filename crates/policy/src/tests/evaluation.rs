@@ -80,6 +80,14 @@ fn conditions_on_a_route() {
         ("origin = igp", true),
         ("origin != igp", false),
         ("origin = incomplete", false),
+        ("otc", true),
+        ("otc = 65001", true),
+        ("otc = 1", false),
+        ("otc != 1", true),
+        ("originator-id = 192.0.2.99", true),
+        ("originator-id != 192.0.2.98", true),
+        ("cluster-list has 0.0.0.7", true),
+        ("cluster-list has 192.0.2.2", false),
     ];
     for (condition, expected) in table {
         assert_eq!(holds_with(condition, &UNKNOWN), expected, "{condition}");
@@ -117,6 +125,8 @@ fn facts_and_what_is_missing() {
         ("aspa unknown", [false, true, false]),
         ("irr match", [true, false, false]),
         ("not irr match", [false, true, false]),
+        ("irr covers", [true, false, false]),
+        ("not irr origin", [false, true, false]),
         ("rpki valid or family = ipv4", [true, true, true]),
         ("rpki valid and family = ipv6", [false, false, false]),
         ("not (rpki valid and family = ipv6)", [true, true, true]),
@@ -148,6 +158,9 @@ fn a_route_of_our_own_has_no_peer_and_no_origin() {
         ("as-path.len = 0", true),
         ("source = originate", true),
         ("irr match", false),
+        ("otc", false),
+        ("otc != 1", true),
+        ("originator-id = 0.0.0.0", false),
     ] {
         let policy = compile_one(&[&format!("accept if {condition}")]);
         let accepted = evaluate(&policy, route, &NoFacts).outcome == Outcome::Accept;
@@ -206,6 +219,7 @@ fn actions_change_what_they_name_and_nothing_else() {
         ("set next-hop self", NextHopAction::SelfAddress),
         ("set next-hop unchanged", NextHopAction::Unchanged),
         ("set next-hop peer", NextHopAction::Peer),
+        ("set next-hop blackhole", NextHopAction::Blackhole),
         ("set next-hop 192.0.2.9", NextHopAction::Address("192.0.2.9".parse().unwrap())),
         ("set next-hop 2001:db8::1", NextHopAction::Address("2001:db8::1".parse().unwrap())),
     ] {
@@ -279,6 +293,9 @@ fn what_a_policy_depends_on() {
         ("accept if rpki valid", true, false, Needs::RPKI),
         ("accept if aspa valid", false, true, Needs::ASPA),
         ("accept if irr match", true, true, Needs::IRR),
+        ("accept if irr covers", true, true, Needs::IRR),
+        ("accept if irr origin", false, true, Needs::IRR),
+        ("accept if otc and originator-id = 1.1.1.1", false, false, Needs::NONE),
     ];
     for (rule, prefix, peer, needs) in table {
         let called =

@@ -2,6 +2,7 @@
 
 use proptest::prelude::*;
 use siskin_bgp::attr::Community;
+use siskin_net::BgpIdentifier;
 
 use super::*;
 use crate::as_path_regex::AsPathRegex;
@@ -79,7 +80,10 @@ fn leaf() -> impl Strategy<Value = Condition<Parsed>> {
         one_of(ROLES).prop_map(Condition::PeerRole),
         one_of(Rpki::WORDS).prop_map(Condition::Rpki),
         one_of(Aspa::WORDS).prop_map(Condition::Aspa),
-        Just(Condition::IrrMatch),
+        one_of(Irr::WORDS).prop_map(Condition::Irr),
+        prop::option::of(any::<u32>()).prop_map(|asn| Condition::Otc(asn.map(Asn))),
+        any::<u32>().prop_map(|id| Condition::OriginatorId(BgpIdentifier(id))),
+        any::<u32>().prop_map(|id| Condition::ClusterHas(BgpIdentifier(id))),
     ]
 }
 
@@ -160,6 +164,8 @@ fn word_salad() -> impl Strategy<Value = String> {
         "\\",
         "rpki",
         "valid",
+        "otc",
+        "cluster-list",
     ][..];
     prop::collection::vec(prop::sample::select(words), 0..14).prop_map(|words| words.join(" "))
 }
@@ -200,6 +206,9 @@ fn the_normal_form() {
             "accept if prefix in [10.0.0.0/8+, 10.0.0.0/8]",
         ),
         ("remove community 65535:*, drain", "remove community 65535:*, drain"),
+        ("reject if otc != AS64500 or otc and med=1", "reject if not otc = 64500 or otc and med = 1"),
+        ("set next-hop  blackhole", "set next-hop blackhole"),
+        ("accept if originator-id != 192.0.2.1", "accept if not originator-id = 192.0.2.1"),
         ("set next-hop 2001:DB8:0::1", "set next-hop 2001:db8::1"),
     ] {
         assert_eq!(normalize(text).as_deref(), Ok(expected), "{text}");
