@@ -4,8 +4,10 @@
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 
 use crate::{
-    ActionDone, ConfigReport, ConfigRequest, ConfigView, Event, ExplainQuery, Explanation, FibPage, FibQuery,
-    HostRoutes, IrrStatus, NextHops, PeerDetail, PeerSummary, RoutesPage, RoutesQuery, RpkiStatus, Status,
+    ActionDone, ConfigReport, ConfigRequest, ConfigView, Done, Event, ExplainQuery, Explanation, FibPage,
+    FibQuery, HostRoutes, IrrRefreshRequest, IrrSetQuery, IrrSetView, IrrStatus, NextHops, PeerDetail,
+    PeerSummary, PolicyMrtReport, PolicyMrtRequest, PolicyTestRequest, PolicyTestResult, PolicyView,
+    RoutesPage, RoutesQuery, RpkiCheck, RpkiCheckQuery, RpkiStatus, Status,
 };
 
 /// HTTP methods in use.
@@ -13,7 +15,7 @@ use crate::{
 pub enum Method {
     /// Reads.
     Get,
-    /// Acts.
+    /// Acts, or asks with a body.
     Post,
 }
 
@@ -42,7 +44,16 @@ pub enum Operation {
     ListNextHops,
     ListHostRoutes,
     GetRpki,
+    CheckRpki,
     GetIrr,
+    GetIrrSet,
+    RefreshIrr,
+    AcceptIrr,
+    GetPolicy,
+    TestPolicy,
+    TestPolicyMrt,
+    Drain,
+    Undrain,
     GetConfig,
     CheckConfig,
     ApplyConfig,
@@ -94,8 +105,10 @@ pub struct Endpoint {
     pub summary: &'static str,
     /// Schema of the query, if it takes one.
     pub query: Option<SchemaOf>,
-    /// Schema of the request's body, if it takes one; always optional.
+    /// Schema of the request's body, if it takes one.
     pub request: Option<SchemaOf>,
+    /// Whether the body must be there; if not, an absent one means that every field has its default.
+    pub request_required: bool,
     /// The answer.
     pub response: BodyKind,
     /// Whether it changes something: then only root and the daemon's user may call it, on the Unix socket alone.
@@ -115,6 +128,7 @@ const fn get(
         summary,
         query: None,
         request: None,
+        request_required: false,
         response,
         changing: false,
     }
@@ -138,6 +152,15 @@ impl Endpoint {
         Endpoint { request: Some(schema), ..self }
     }
 
+    const fn requires(self, schema: SchemaOf) -> Endpoint {
+        Endpoint { request: Some(schema), request_required: true, ..self }
+    }
+
+    /// Asks with a body, and changes nothing.
+    const fn asking(self) -> Endpoint {
+        Endpoint { changing: false, ..self }
+    }
+
     /// The names of the path's parameters, in order.
     pub fn parameters(&self) -> impl Iterator<Item = &'static str> {
         self.path.split('/').filter_map(|part| part.strip_prefix('{')?.strip_suffix('}'))
@@ -154,7 +177,7 @@ pub static ENDPOINTS: &[Endpoint] = &[
     post(
         Operation::PeerAction,
         "/v1/peers/{name}/{action}",
-        "Does something to a peer: up, down, restart, refresh-in, refresh-out.",
+        "Does something to a peer: up, down, restart, refresh-in, refresh-out, drain, undrain.",
         Json(of::<ActionDone>),
     ),
     get(
@@ -191,7 +214,67 @@ pub static ENDPOINTS: &[Endpoint] = &[
         Json(of::<HostRoutes>),
     ),
     get(Operation::GetRpki, "/v1/rpki", "Relying-party caches and their data.", Json(of::<RpkiStatus>)),
-    get(Operation::GetIrr, "/v1/irr", "Routing registries and their data.", Json(of::<IrrStatus>)),
+    get(
+        Operation::CheckRpki,
+        "/v1/rpki/check",
+        "What validated data says about a prefix and its origin.",
+        Json(of::<RpkiCheck>),
+    )
+    .query(of::<RpkiCheckQuery>),
+    get(
+        Operation::GetIrr,
+        "/v1/irr",
+        "Routing registries and PeeringDB, and what of their data is in force.",
+        Json(of::<IrrStatus>),
+    ),
+    get(
+        Operation::GetIrrSet,
+        "/v1/irr/sets/{name}",
+        "Prefixes and members of an as-set in use.",
+        Json(of::<IrrSetView>),
+    )
+    .query(of::<IrrSetQuery>),
+    post(
+        Operation::RefreshIrr,
+        "/v1/irr/refresh",
+        "Asks the registries and PeeringDB again, for one peer or for all.",
+        Json(of::<Done>),
+    )
+    .request(of::<IrrRefreshRequest>),
+    post(
+        Operation::AcceptIrr,
+        "/v1/irr/accept/{peer}",
+        "Puts the lists in force that a peer's registries offer and that were kept back as an alarm.",
+        Json(of::<Done>),
+    ),
+    get(
+        Operation::GetPolicy,
+        "/v1/policy/{peer}",
+        "What a peer's import and export do: built-in checks and policy rules, as text.",
+        Json(of::<PolicyView>),
+    ),
+    post(
+        Operation::TestPolicy,
+        "/v1/policy/{peer}/test",
+        "Runs a made-up route through a peer's import or export, and changes nothing.",
+        Json(of::<PolicyTestResult>),
+    )
+    .requires(of::<PolicyTestRequest>)
+    .asking(),
+    post(
+        Operation::TestPolicyMrt,
+        "/v1/policy/{peer}/test-mrt",
+        "Runs a table from a file through a peer's import; work for the daemon, so not for everyone.",
+        Json(of::<PolicyMrtReport>),
+    )
+    .requires(of::<PolicyMrtRequest>),
+    post(
+        Operation::Drain,
+        "/v1/drain",
+        "Moves traffic away from the whole router: announces with GRACEFUL_SHUTDOWN, then nothing.",
+        Json(of::<Done>),
+    ),
+    post(Operation::Undrain, "/v1/undrain", "Announces to all peers again.", Json(of::<Done>)),
     get(
         Operation::GetConfig,
         "/v1/config",

@@ -4,9 +4,9 @@ use std::net::IpAddr;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use siskin_net::Prefix;
+use siskin_net::{Family, Prefix};
 
-use crate::{LastError, PeerState, schema};
+use crate::{IrrSetState, LastError, LimitState, PeerState, schema};
 
 /// Something that happened.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -65,6 +65,47 @@ pub enum EventBody {
         /// In one sentence.
         text: String,
     },
+    /// Validated data changed, and paths were judged again.
+    Rpki {
+        /// VRPs and ASPA records that came.
+        announced: u64,
+        /// VRPs and ASPA records that went.
+        withdrawn: u64,
+        /// Paths judged again.
+        paths_judged: u64,
+        /// Of these, paths whose verdict or attributes changed.
+        changed: u64,
+        /// Microseconds this took.
+        took_us: u64,
+    },
+    /// A registry's list of a peer came, was kept, needs a confirmation or is missing.
+    Irr {
+        /// The peer.
+        peer: String,
+        /// Where the list stands now.
+        state: IrrSetState,
+        /// In one sentence.
+        text: String,
+    },
+    /// A prefix limit came near, was reached, or has room again.
+    Limit {
+        /// The peer.
+        peer: String,
+        /// The family.
+        #[schemars(with = "schema::Family")]
+        family: Family,
+        /// Where the limit stands now.
+        state: LimitState,
+        /// In one sentence, with the numbers.
+        text: String,
+    },
+    /// A peer or the whole router was drained, or announces again.
+    Drain {
+        /// The peer; `null`: the whole router.
+        peer: Option<String>,
+        /// Whether it is drained now.
+        drained: bool,
+    },
     /// This client reads too slowly: events were left out.
     Lagged {
         /// How many.
@@ -81,6 +122,10 @@ impl EventBody {
             EventBody::HostRoute { .. } => "host_route",
             EventBody::FibRefused { .. } => "fib_refused",
             EventBody::Config { .. } => "config",
+            EventBody::Rpki { .. } => "rpki",
+            EventBody::Irr { .. } => "irr",
+            EventBody::Limit { .. } => "limit",
+            EventBody::Drain { .. } => "drain",
             EventBody::Lagged { .. } => "lagged",
         }
     }

@@ -12,12 +12,15 @@ mod event;
 mod explain;
 mod fib;
 mod host_route;
+mod irr;
+mod limit;
 mod openapi;
 mod peer;
+mod policy;
 mod route;
+mod rpki;
 mod schema;
 mod sentence;
-mod sources;
 mod status;
 
 pub use config::{ConfigDiagnostic, ConfigReport, ConfigRequest, ConfigView, Severity};
@@ -32,16 +35,28 @@ pub use fib::{
     FibError, FibPage, FibQuery, FibRoute, FibState, Hop, NextHopObject, NextHops, RouteKind, TrackedNextHop,
 };
 pub use host_route::{HostRoute, HostRouteInterface, HostRouteState, HostRoutes};
+pub use irr::{
+    IrrRefreshRequest, IrrSet, IrrSetQuery, IrrSetState, IrrSetView, IrrStatus, PeeringDbRecord,
+    PeeringDbStatus,
+};
+pub use limit::{LimitSource, LimitState, MaxPrefix};
 pub use openapi::document as openapi_document;
 pub use peer::{
-    ActionDone, Capabilities, Direction, LastError, MaxPrefix, MessageCounts, Messages, PeerAction,
-    PeerDetail, PeerFamily, PeerKind, PeerState, PeerSummary, Timers,
+    ActionDone, Capabilities, Direction, Done, LastError, MessageCounts, Messages, PeerAction, PeerDetail,
+    PeerFamily, PeerKind, PeerState, PeerSummary, RoleState, Timers,
+};
+pub use policy::{
+    PolicyCheck, PolicyDirection, PolicyMrtReport, PolicyMrtRequest, PolicyOutcome, PolicyRule, PolicySide,
+    PolicyTestRequest, PolicyTestResult, PolicyView, RuleCount,
 };
 pub use route::{
     AggregatorView, Attributes, DEFAULT_LIMIT, MAX_LIMIT, Path, Rejection, Route, RoutesPage, RoutesQuery,
     Selector, UnknownView, View,
 };
-pub use sources::{IrrStatus, RpkiServer, RpkiStatus};
+pub use rpki::{
+    CoveringVrp, DataOrigin, RpkiChange, RpkiCheck, RpkiCheckQuery, RpkiServer, RpkiState, RpkiStatus,
+    SlurmStatus,
+};
 pub use status::{ConfigState, FibCounts, Gate, PeerCounts, PerFamily, RibCounts, Status};
 
 #[cfg(test)]

@@ -66,8 +66,7 @@ fn operation(endpoint: &Endpoint, answers: &mut SchemaGenerator, questions: &mut
         }
     });
     if let Some(request) = endpoint.request {
-        operation["requestBody"] =
-            json!({ "required": false, "content": { "application/json": { "schema": request(questions) } } });
+        operation["requestBody"] = json!({ "required": endpoint.request_required, "content": { "application/json": { "schema": request(questions) } } });
     }
     operation
 }

@@ -8,7 +8,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use siskin_net::{Asn, Family, Role};
 
-use crate::schema;
+use crate::{MaxPrefix, schema};
 
 /// State of the finite state machine (RFC 4271 section 8.2.2), and `down` of a peer that is switched off.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
@@ -80,12 +80,16 @@ pub struct PeerSummary {
     /// `role` of the configuration.
     #[schemars(with = "Option<schema::Role>")]
     pub role: Option<Role>,
+    /// The role as negotiated; `null`: none is configured, or the session is not established.
+    pub role_state: Option<RoleState>,
     /// State of the session.
     pub state: PeerState,
     /// Seconds in state Established; `null` in any other state.
     pub uptime_s: Option<u64>,
     /// Seconds since the state was last entered or left Established; `null` if it never changed.
     pub since_s: Option<u64>,
+    /// Whether it is drained, by itself or with the whole router: nothing is announced to it (RFC 8326).
+    pub drained: bool,
     /// One entry for each family of the configuration.
     pub families: Vec<PeerFamily>,
     /// Why the session last ended or could not come up.
@@ -108,6 +112,8 @@ pub struct PeerFamily {
     pub accepted: u64,
     /// Of these, rejected, and kept with the rule.
     pub filtered: u64,
+    /// Of the filtered, kept out by a prefix limit whose action is `block`.
+    pub blocked: u64,
     /// Of the accepted, used as the best or as a multipath.
     pub best: u64,
     /// Prefixes in Adj-RIB-Out.
@@ -116,19 +122,20 @@ pub struct PeerFamily {
     pub pending: u64,
     /// Whether the peer's End-of-RIB has come.
     pub end_of_rib: bool,
-    /// The limit, where one is set.
+    /// The limit of what it may send, where one is set.
     pub max_prefix: Option<MaxPrefix>,
+    /// The limit of what it is sent, where one is set.
+    pub max_prefix_out: Option<MaxPrefix>,
 }
 
-/// A prefix limit.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct MaxPrefix {
-    /// The most accepted prefixes.
-    pub limit: u64,
-    /// Percent of the limit at which a warning is logged.
-    pub warn_at: u8,
-    /// What happens beyond: `warn`, `block`, `restart`, `shutdown`.
-    pub action: String,
+/// What both sides said of their roles (RFC 9234).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum RoleState {
+    /// The peer said its role, and it fits ours.
+    Agreed,
+    /// The peer said nothing of its role: ours is applied by us alone.
+    Unconfirmed,
 }
 
 /// Who reported an error.
@@ -254,16 +261,22 @@ pub enum PeerAction {
     RefreshIn,
     /// Send the peer all routes again.
     RefreshOut,
+    /// Move traffic away: announce with GRACEFUL_SHUTDOWN (RFC 8326), then nothing.
+    Drain,
+    /// Announce to it again.
+    Undrain,
 }
 
 impl PeerAction {
     /// All of them.
-    pub const ALL: [PeerAction; 5] = [
+    pub const ALL: [PeerAction; 7] = [
         PeerAction::Up,
         PeerAction::Down,
         PeerAction::Restart,
         PeerAction::RefreshIn,
         PeerAction::RefreshOut,
+        PeerAction::Drain,
+        PeerAction::Undrain,
     ];
 
     /// The word in paths and on the command line.
@@ -275,6 +288,8 @@ impl PeerAction {
             PeerAction::Restart => "restart",
             PeerAction::RefreshIn => "refresh-in",
             PeerAction::RefreshOut => "refresh-out",
+            PeerAction::Drain => "drain",
+            PeerAction::Undrain => "undrain",
         }
     }
 }
@@ -289,7 +304,8 @@ impl FromStr for PeerAction {
     type Err = String;
     fn from_str(text: &str) -> Result<Self, String> {
         PeerAction::ALL.into_iter().find(|a| a.name() == text).ok_or_else(|| {
-            format!("`{text}` is no action; there are up, down, restart, refresh-in, refresh-out")
+            let words = PeerAction::ALL.map(PeerAction::name).join(", ");
+            format!("`{text}` is no action; there are {words}")
         })
     }
 }
@@ -301,6 +317,13 @@ pub struct ActionDone {
     pub peer: String,
     /// What was done.
     pub action: PeerAction,
+    /// What happens now, in one sentence.
+    pub text: String,
+}
+
+/// The answer of a changing verb that is not about one peer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Done {
     /// What happens now, in one sentence.
     pub text: String,
 }

@@ -190,9 +190,10 @@ pub struct Path {
 /// Why a path was rejected.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Rejection {
-    /// The rule: a stable name of a built-in reason (`as-loop`), or policy and number (`fabric-in rule 3`).
+    /// The rule: a stable name of a built-in one (`as-loop`, `rpki-invalid`), or policy and number (`fabric-in rule 3`).
     pub rule: String,
-    /// The rule in words: its text and where it stands, or what the built-in reason means.
+    /// The rule in words: its text and where it stands, or the facts by which the built-in one decided
+    /// (`VRP 192.0.2.0/24 max 24 AS 64496`).
     pub text: String,
 }
 

@@ -62,6 +62,8 @@ pub struct Status {
     pub ready: bool,
     /// What readiness depends on.
     pub gates: Vec<Gate>,
+    /// Whether the whole router is drained: nothing is announced to any peer (RFC 8326).
+    pub drained: bool,
     /// Sessions, counted.
     pub peers: PeerCounts,
     /// The routing table.
@@ -75,7 +77,7 @@ pub struct Status {
 }
 
 /// One condition of readiness.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 pub struct Gate {
     /// A stable word, like `initial_tables` or `kernel`.
     pub name: String,

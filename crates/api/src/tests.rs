@@ -28,6 +28,14 @@ fn field_names_are_those_clients_rely_on() {
     round_trip::<FibPage>(include_str!("../fixtures/fib.json"));
     round_trip::<NextHops>(include_str!("../fixtures/nexthops.json"));
     round_trip::<HostRoutes>(include_str!("../fixtures/host-routes.json"));
+    round_trip::<RpkiStatus>(include_str!("../fixtures/rpki.json"));
+    round_trip::<RpkiCheck>(include_str!("../fixtures/rpki-check.json"));
+    round_trip::<IrrStatus>(include_str!("../fixtures/irr.json"));
+    round_trip::<IrrSetView>(include_str!("../fixtures/irr-set.json"));
+    round_trip::<PolicyView>(include_str!("../fixtures/policy.json"));
+    round_trip::<PolicyTestResult>(include_str!("../fixtures/policy-test-accepted.json"));
+    round_trip::<PolicyTestResult>(include_str!("../fixtures/policy-test-rejected.json"));
+    round_trip::<PolicyMrtReport>(include_str!("../fixtures/policy-mrt.json"));
     round_trip::<ConfigView>(include_str!("../fixtures/config.json"));
     round_trip::<ConfigReport>(include_str!("../fixtures/config-invalid.json"));
 }
@@ -94,7 +102,10 @@ fn every_endpoint_is_in_the_document_and_every_reference_resolves() {
         let operation = &document["paths"][endpoint.path][endpoint.method.name().to_lowercase()];
         assert_eq!(operation["summary"], endpoint.summary);
         assert!(ids.insert(operation["operationId"].as_str().unwrap().to_owned()), "{}", endpoint.path);
-        assert_eq!(operation["x-changing"], endpoint.method == Method::Post);
+        let asks_alone = endpoint.operation == Operation::TestPolicy;
+        assert_eq!(operation["x-changing"], endpoint.method == Method::Post && !asks_alone);
+        let body = &operation["requestBody"];
+        assert_eq!(body["required"].as_bool(), endpoint.request.map(|_| endpoint.request_required));
     }
     let mut references = Vec::new();
     collect_references(&document, &mut references);
@@ -125,6 +136,38 @@ fn collect_references(value: &Value, found: &mut Vec<String>) {
         Value::Array(items) => items.iter().for_each(|v| collect_references(v, found)),
         _ => {}
     }
+}
+
+/// The words of enums in the JSON are those their `name` says, and those of the rule language where it has one.
+#[test]
+fn words_are_spelled_as_named() {
+    let word = |value: Value| value.as_str().unwrap().to_owned();
+    for action in PeerAction::ALL {
+        assert_eq!(word(serde_json::to_value(action).unwrap()), action.name());
+        assert_eq!(action.name().parse(), Ok(action));
+    }
+    assert!("explode".parse::<PeerAction>().unwrap_err().contains("drain, undrain"));
+    for state in [RpkiState::Valid, RpkiState::Invalid, RpkiState::NotFound, RpkiState::Unknown] {
+        assert_eq!(word(serde_json::to_value(state).unwrap()), state.name());
+    }
+    for state in [IrrSetState::Fresh, IrrSetState::Kept, IrrSetState::Alarm, IrrSetState::Missing] {
+        assert_eq!(word(serde_json::to_value(state).unwrap()), state.name());
+    }
+    for state in [LimitState::Ok, LimitState::Warning, LimitState::Blocked, LimitState::Over] {
+        assert_eq!(word(serde_json::to_value(state).unwrap()), state.name());
+    }
+    assert_eq!(word(serde_json::to_value(LimitSource::PeeringDb).unwrap()), "peeringdb");
+}
+
+/// The shortest question is a prefix: all else has a default.
+#[test]
+fn a_test_of_a_policy_needs_no_more_than_a_prefix() {
+    let request: PolicyTestRequest = serde_json::from_str(r#"{"prefix": "192.0.2.0/24"}"#).unwrap();
+    assert_eq!(request.direction, PolicyDirection::Import);
+    assert_eq!((request.as_path, request.communities.len()), (None, 0));
+    let misspelled =
+        serde_json::from_str::<PolicyTestRequest>(r#"{"prefix": "192.0.2.0/24", "as-path": "1"}"#);
+    assert!(misspelled.unwrap_err().to_string().contains("as-path"));
 }
 
 #[test]

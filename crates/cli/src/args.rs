@@ -264,6 +264,10 @@ pub(crate) enum PeerVerb {
     RefreshIn,
     /// Send the peer all routes again
     RefreshOut,
+    /// Move traffic away: announce with GRACEFUL_SHUTDOWN (RFC 8326), then nothing
+    Drain,
+    /// Announce again
+    Undrain,
 }
 
 impl From<PeerVerb> for PeerAction {
@@ -274,6 +278,8 @@ impl From<PeerVerb> for PeerAction {
             PeerVerb::Restart => PeerAction::Restart,
             PeerVerb::RefreshIn => PeerAction::RefreshIn,
             PeerVerb::RefreshOut => PeerAction::RefreshOut,
+            PeerVerb::Drain => PeerAction::Drain,
+            PeerVerb::Undrain => PeerAction::Undrain,
         }
     }
 }
@@ -321,4 +327,10 @@ pub(crate) enum EventKind {
     HostRoutes,
     /// Configurations put in force or refused
     Config,
+    /// Changes of validated data, and what they did to paths
+    Rpki,
+    /// Lists of routing registries
+    Irr,
+    /// Prefix limits that come near or are reached
+    Limits,
 }

@@ -34,6 +34,16 @@ pub(crate) fn duration(seconds: u64) -> String {
     if parts.is_empty() { "0s".to_owned() } else { parts.join(" ") }
 }
 
+/// `412 µs`, `2.3 ms`, `1.4 s`.
+pub(crate) fn microseconds(us: u64) -> String {
+    let tenths = |n: u64, unit: u64| format!("{}.{}", n / unit, n % unit * 10 / unit);
+    match us {
+        0..1_000 => format!("{us} µs"),
+        1_000..1_000_000 => format!("{} ms", tenths(us, 1_000)),
+        _ => format!("{} s", tenths(us, 1_000_000)),
+    }
+}
+
 /// The text without control characters: what a peer sent must not move an operator's cursor. Line breaks stay.
 pub(crate) fn clean(text: &str) -> String {
     text.chars().map(|c| if c.is_control() && c != '\n' { '\u{fffd}' } else { c }).collect()

@@ -6,7 +6,7 @@ use crate::args::EventKind;
 use crate::client::{Client, understand};
 use crate::failure::Failure;
 use crate::output::Output;
-use crate::words::clean;
+use crate::words::{clean, count, family, microseconds, number};
 
 /// Follows the event stream.
 pub(super) async fn run(client: &Client, output: &Output, kind: Option<EventKind>) -> Result<(), Failure> {
@@ -48,10 +48,13 @@ impl Lines {
 
 fn wanted(kind: Option<EventKind>, event: &EventBody) -> bool {
     let of = match event {
-        EventBody::PeerState { .. } => EventKind::Peers,
+        EventBody::PeerState { .. } | EventBody::Drain { .. } => EventKind::Peers,
         EventBody::HostRoute { .. } => EventKind::HostRoutes,
         EventBody::FibRefused { .. } => EventKind::Fib,
         EventBody::Config { .. } => EventKind::Config,
+        EventBody::Rpki { .. } => EventKind::Rpki,
+        EventBody::Irr { .. } => EventKind::Irr,
+        EventBody::Limit { .. } => EventKind::Limits,
         // Whatever was asked for may be among what was missed.
         EventBody::Lagged { .. } => return true,
     };
@@ -85,6 +88,22 @@ fn body(event: &EventBody) -> String {
         }
         EventBody::FibRefused { prefix, text } => format!("kernel refused {prefix}: {text}"),
         EventBody::Config { text, .. } => format!("configuration: {text}"),
+        EventBody::Rpki { announced, withdrawn, paths_judged, changed, took_us } => format!(
+            "rpki: {} came, {} went; of {} judged again {} changed, in {}",
+            count(*announced, "record"),
+            number(*withdrawn),
+            count(*paths_judged, "path"),
+            number(*changed),
+            microseconds(*took_us)
+        ),
+        EventBody::Irr { peer, state, text } => format!("irr {peer}: {}: {text}", state.name()),
+        EventBody::Limit { peer, family: f, state, text } => {
+            format!("limit {peer} {}: {}: {text}", family(*f), state.name())
+        }
+        EventBody::Drain { peer, drained } => {
+            let who = peer.as_ref().map_or_else(|| "router".to_owned(), |p| format!("peer {p}"));
+            format!("{who}: {}", if *drained { "drained" } else { "announces again" })
+        }
         EventBody::Lagged { missed } => {
             format!("{missed} events were left out: this client reads too slowly")
         }

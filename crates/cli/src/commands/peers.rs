@@ -1,8 +1,8 @@
 //! `siskin peers`, `siskin peers NAME`, `siskin peer NAME ACTION`.
 
 use siskin_api::{
-    ActionDone, Direction, LastError, MessageCounts, PeerAction, PeerDetail, PeerFamily, PeerKind, PeerState,
-    PeerSummary,
+    ActionDone, Direction, LastError, LimitSource, LimitState, MaxPrefix, MessageCounts, PeerAction,
+    PeerDetail, PeerFamily, PeerKind, PeerState, PeerSummary, RoleState,
 };
 
 use super::{peer_name, show};
@@ -121,17 +121,47 @@ fn notes(peer: &PeerSummary, look: Look) -> Vec<String> {
         note(Tone::Warn, hint.clone());
     }
     for f in &peer.families {
-        if let Some(max) = &f.max_prefix
-            && f.accepted.saturating_mul(100) >= max.limit.saturating_mul(u64::from(max.warn_at))
+        for (max, has, verb) in
+            [(&f.max_prefix, f.accepted, "has"), (&f.max_prefix_out, f.advertised, "is sent")]
         {
-            let (has, limit) = (number(f.accepted), number(max.limit));
-            note(
-                Tone::Warn,
-                format!("{} has {has} prefixes, the limit is {limit} ({})", family(f.family), max.action),
-            );
+            let Some(max) = max.as_ref().filter(|max| max.state != LimitState::Ok) else { continue };
+            let tone = if max.state == LimitState::Warning { Tone::Warn } else { Tone::Bad };
+            note(tone, limit_text(f, max, has, verb));
         }
     }
+    if peer.drained {
+        note(Tone::Warn, "drained: nothing is announced to it".to_owned());
+    }
     notes
+}
+
+/// `IPv4 has 900,000 prefixes accepted, the limit is 900,000 (peeringdb): no more are taken`.
+fn limit_text(f: &PeerFamily, max: &MaxPrefix, has: u64, verb: &str) -> String {
+    let limits = [
+        max.limit.map(|n| {
+            format!(
+                "{} {verb} {}, the limit is {}",
+                family(f.family),
+                format_args!("{} prefixes", number(has)),
+                number(n)
+            )
+        }),
+        max.received_limit.map(|n| format!("received {} of at most {}", number(f.received), number(n))),
+    ];
+    let limits = limits.into_iter().flatten().collect::<Vec<_>>().join(", ");
+    let source = match max.source {
+        LimitSource::Config => "",
+        LimitSource::PeeringDb => " (PeeringDB)",
+    };
+    let outcome = match (max.state, max.restarts_in_s) {
+        (LimitState::Blocked, _) => match f.blocked {
+            0 => ": no more are taken".to_owned(),
+            n => format!(": no more are taken, {} kept out", number(n)),
+        },
+        (LimitState::Over, Some(s)) => format!(": the session is down, and tried again in {}", duration(s)),
+        (LimitState::Ok | LimitState::Warning | LimitState::Over, _) => format!(" ({})", max.action),
+    };
+    format!("{limits}{source}{outcome}")
 }
 
 /// `it sent Cease/Administrative Shutdown (6/2) "text", 5m ago`.
@@ -179,7 +209,12 @@ fn facts(peer: &PeerDetail, look: Look) -> Table {
         PeerKind::External => ", external",
         PeerKind::Internal => ", internal",
     });
-    let peer_role = summary.role.map(|r| format!(", our {}", role(r))).unwrap_or_default();
+    let agreed = match summary.role_state {
+        Some(RoleState::Agreed) => " (RFC 9234: agreed)",
+        Some(RoleState::Unconfirmed) => " (RFC 9234: not confirmed by it)",
+        None => "",
+    };
+    let peer_role = summary.role.map(|r| format!(", our {}{agreed}", role(r))).unwrap_or_default();
     let asn = summary.asn.map_or_else(|| "AS not known yet".to_owned(), |a| format!("AS{a}"));
     fact("Peer", format!("{asn}{kind}{peer_role}; we are AS{}", summary.local_asn).into());
     fact("Address", place(summary).into());
@@ -188,6 +223,9 @@ fn facts(peer: &PeerDetail, look: Look) -> Table {
     }
     if let Some(id) = peer.router_id {
         fact("Router id", id.to_string().into());
+    }
+    if summary.drained {
+        fact("Drained", Cell::toned(Tone::Warn, "nothing is announced to it"));
     }
     if peer.passive {
         fact("Passive", "waits for the peer to connect".into());
@@ -230,7 +268,7 @@ fn families(peer: &PeerSummary, look: Look) -> String {
             table.row([family(f.family).into(), Cell::toned(Tone::Dim, "not negotiated")]);
             continue;
         }
-        let limit = f.max_prefix.as_ref().map(|m| number(m.limit));
+        let limit = f.max_prefix.as_ref().and_then(|m| m.limit.or(m.received_limit)).map(number);
         table.row([
             family(f.family).into(),
             Cell::number(number(f.received)),

@@ -2,6 +2,7 @@
 
 mod explain;
 mod fib;
+mod filters;
 mod peers;
 mod routes;
 mod view;
@@ -10,10 +11,12 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use siskin_api::{
-    ActionDone, ApiError, ConfigDiagnostic, ConfigReport, ConfigRequest, ConfigState, ConfigView, Event,
-    ExplainQuery, Explanation, FibCounts, FibPage, FibQuery, Gate, HostRoute, HostRouteInterface,
-    HostRouteState, HostRoutes, IrrStatus, NextHops, PeerAction, PeerCounts, PeerDetail, PeerState,
-    PeerSummary, PerFamily, RibCounts, RoutesPage, RoutesQuery, RpkiStatus, Severity, Status,
+    ActionDone, ApiError, ConfigDiagnostic, ConfigReport, ConfigRequest, ConfigState, ConfigView, Done,
+    Event, ExplainQuery, Explanation, FibCounts, FibPage, FibQuery, Gate, HostRoute, HostRouteInterface,
+    HostRouteState, HostRoutes, IrrRefreshRequest, IrrSetQuery, IrrSetView, IrrStatus, NextHops, PeerAction,
+    PeerCounts, PeerDetail, PeerState, PeerSummary, PerFamily, PolicyMrtReport, PolicyMrtRequest,
+    PolicyTestRequest, PolicyTestResult, PolicyView, RibCounts, RoutesPage, RoutesQuery, RpkiCheck,
+    RpkiCheckQuery, RpkiStatus, Severity, Status,
 };
 use siskin_config::{Diagnostics, Guard};
 use siskin_neighbor::StateName;
@@ -61,6 +64,7 @@ impl Backend for Api {
             uptime_s: now.since(self.0.started).as_secs(),
             ready: gates.iter().all(|g| g.open),
             gates,
+            drained: false,
             peers,
             rib: PerFamily::from_fn(|f| RibCounts { prefixes: rib[f].prefixes, paths: rib[f].paths }),
             fib: PerFamily::from_fn(|f| FibCounts {
@@ -135,11 +139,43 @@ impl Backend for Api {
     }
 
     async fn rpki(&self) -> Answer<RpkiStatus> {
-        Ok(RpkiStatus::default())
+        self.0.rpki_status().await
+    }
+
+    async fn rpki_check(&self, query: RpkiCheckQuery) -> Answer<RpkiCheck> {
+        self.0.rpki_check(query).await
     }
 
     async fn irr(&self) -> Answer<IrrStatus> {
-        Ok(IrrStatus::default())
+        self.0.irr_status().await
+    }
+
+    async fn irr_set(&self, name: &str, query: IrrSetQuery) -> Answer<IrrSetView> {
+        self.0.irr_set(name, query).await
+    }
+
+    async fn irr_refresh(&self, request: IrrRefreshRequest) -> Answer<Done> {
+        self.0.irr_refresh(request).await
+    }
+
+    async fn irr_accept(&self, peer: &str) -> Answer<Done> {
+        self.0.irr_accept(peer).await
+    }
+
+    async fn policy(&self, peer: &str) -> Answer<PolicyView> {
+        self.0.policy_view(peer).await
+    }
+
+    async fn policy_test(&self, peer: &str, request: PolicyTestRequest) -> Answer<PolicyTestResult> {
+        self.0.policy_test(peer, request).await
+    }
+
+    async fn policy_test_mrt(&self, peer: &str, request: PolicyMrtRequest) -> Answer<PolicyMrtReport> {
+        self.0.policy_test_mrt(peer, request).await
+    }
+
+    async fn drain(&self, drained: bool) -> Answer<Done> {
+        self.0.drain(drained).await
     }
 
     async fn config(&self) -> Answer<ConfigView> {

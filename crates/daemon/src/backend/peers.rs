@@ -4,8 +4,8 @@ use std::net::Ipv4Addr;
 use std::sync::Arc;
 
 use siskin_api::{
-    ActionDone, ApiError, Capabilities, MaxPrefix, MessageCounts, Messages, PeerAction, PeerDetail,
-    PeerFamily, PeerKind, PeerState, PeerSummary, Timers,
+    ActionDone, ApiError, Capabilities, LimitSource, LimitState, MaxPrefix, MessageCounts, Messages,
+    PeerAction, PeerDetail, PeerFamily, PeerKind, PeerState, PeerSummary, Timers,
 };
 use siskin_bgp::session::{AdminStop, Negotiated};
 use siskin_bgp::wire::MessageType;
@@ -93,6 +93,9 @@ impl Daemon {
                 (entry.tell(Control::RefreshIn), "the peer was asked for all its routes")
             }
             PeerAction::RefreshOut => (entry.tell(Control::RefreshOut), "the peer is sent all routes again"),
+            PeerAction::Drain | PeerAction::Undrain => {
+                return Err(ApiError::unavailable("a peer cannot be drained yet"));
+            }
         };
         if !told && !waiting {
             return Err(ApiError::unavailable(format!("{name} has too much to do; try again")));
@@ -136,9 +139,11 @@ fn detail(seen: Seen, counts: &FamilyMap<PeerCounts>, now: Timestamp) -> PeerDet
             siskin_config::PeerKind::External => PeerKind::External,
         }),
         role: settings.role,
+        role_state: None,
         state,
         uptime_s: view.established_since.map(|at| now.since(at).as_secs()),
         since_s: view.since.map(|at| now.since(at).as_secs()),
+        drained: false,
         families,
         last_error: view.last_error.clone(),
         hint,
@@ -176,15 +181,22 @@ fn family_of(
         received: counts.paths.received,
         accepted: counts.paths.accepted,
         filtered: counts.paths.received.saturating_sub(counts.paths.accepted),
+        blocked: 0,
         best: counts.paths.selected,
         advertised: counts.advertised,
         pending: counts.pending,
         end_of_rib: view.end_of_rib.contains(family),
         max_prefix: limit.map(|(n, limit)| MaxPrefix {
-            limit: u64::from(n),
+            limit: Some(u64::from(n)),
+            received_limit: None,
+            source: LimitSource::Config,
             warn_at: limit.warn_at,
             action: limit_action(&limit.action).into(),
+            reached_percent: (counts.paths.accepted * 100).checked_div(u64::from(n)).unwrap_or(100),
+            state: LimitState::Ok,
+            restarts_in_s: None,
         }),
+        max_prefix_out: None,
     }
 }
 

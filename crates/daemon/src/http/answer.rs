@@ -10,7 +10,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use siskin_api::{ApiError, ErrorBody, ErrorCode};
 
-use super::Answer;
+use super::{Answer, Limits};
 
 /// An error on its way to the client.
 #[derive(Debug)]
@@ -62,26 +62,38 @@ pub(super) fn query<T: DeserializeOwned>(uri: &axum::http::Uri) -> Answer<T> {
 }
 
 /// A JSON body; an empty one means that every field has its default.
-pub(super) async fn body<T: DeserializeOwned + Default>(
-    body: Body,
-    limit: usize,
-    time: Duration,
-) -> Answer<T> {
-    let bytes: Bytes = match tokio::time::timeout(time, axum::body::to_bytes(body, limit)).await {
-        Ok(Ok(bytes)) => bytes,
-        Ok(Err(e)) if is_too_long(&e) => {
-            return Err(ApiError::new(
-                ErrorCode::TooLarge,
-                format!("the body is longer than {limit} octets"),
-            ));
-        }
-        Ok(Err(e)) => return Err(ApiError::bad_request(format!("the body cannot be read: {e}"))),
-        Err(_) => return Err(ApiError::new(ErrorCode::Timeout, "the body did not arrive in time")),
-    };
-    if bytes.iter().all(u8::is_ascii_whitespace) {
-        return Ok(T::default());
+pub(super) async fn body<T: DeserializeOwned + Default>(body: Body, limits: Limits) -> Answer<T> {
+    let bytes = octets(body, limits).await?;
+    if is_empty(&bytes) { Ok(T::default()) } else { parse(&bytes) }
+}
+
+/// A JSON body that must be there.
+pub(super) async fn required_body<T: DeserializeOwned>(body: Body, limits: Limits) -> Answer<T> {
+    let bytes = octets(body, limits).await?;
+    if is_empty(&bytes) {
+        return Err(ApiError::bad_request("this needs a JSON body: /openapi.json describes it"));
     }
-    serde_json::from_slice(&bytes).map_err(|e| ApiError::bad_request(format!("the body is wrong: {e}")))
+    parse(&bytes)
+}
+
+fn is_empty(bytes: &[u8]) -> bool {
+    bytes.iter().all(u8::is_ascii_whitespace)
+}
+
+fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Answer<T> {
+    serde_json::from_slice(bytes).map_err(|e| ApiError::bad_request(format!("the body is wrong: {e}")))
+}
+
+/// The whole body, within the limits of length and time.
+async fn octets(body: Body, limits: Limits) -> Answer<Bytes> {
+    match tokio::time::timeout(limits.body_time, axum::body::to_bytes(body, limits.body)).await {
+        Ok(Ok(bytes)) => Ok(bytes),
+        Ok(Err(e)) if is_too_long(&e) => {
+            Err(ApiError::new(ErrorCode::TooLarge, format!("the body is longer than {} octets", limits.body)))
+        }
+        Ok(Err(e)) => Err(ApiError::bad_request(format!("the body cannot be read: {e}"))),
+        Err(_) => Err(ApiError::new(ErrorCode::Timeout, "the body did not arrive in time")),
+    }
 }
 
 fn is_too_long(error: &axum::Error) -> bool {

@@ -4,9 +4,10 @@
 use std::future::Future;
 
 use siskin_api::{
-    ActionDone, ApiError, ConfigReport, ConfigRequest, ConfigView, Event, ExplainQuery, Explanation, FibPage,
-    FibQuery, Gate, HostRoutes, IrrStatus, NextHops, PeerAction, PeerDetail, PeerSummary, RoutesPage,
-    RoutesQuery, RpkiStatus, Status,
+    ActionDone, ApiError, ConfigReport, ConfigRequest, ConfigView, Done, Event, ExplainQuery, Explanation,
+    FibPage, FibQuery, Gate, HostRoutes, IrrRefreshRequest, IrrSetQuery, IrrSetView, IrrStatus, NextHops,
+    PeerAction, PeerDetail, PeerSummary, PolicyMrtReport, PolicyMrtRequest, PolicyTestRequest,
+    PolicyTestResult, PolicyView, RoutesPage, RoutesQuery, RpkiCheck, RpkiCheckQuery, RpkiStatus, Status,
 };
 use tokio::sync::broadcast;
 
@@ -50,8 +51,42 @@ pub(crate) trait Backend: Send + Sync + 'static {
     /// Relying-party caches.
     fn rpki(&self) -> impl Future<Output = Answer<RpkiStatus>> + Send;
 
-    /// Routing registries.
+    /// What validated data says about an origin; without data the answer is `unknown`, not an error.
+    fn rpki_check(&self, query: RpkiCheckQuery) -> impl Future<Output = Answer<RpkiCheck>> + Send;
+
+    /// Routing registries and PeeringDB.
     fn irr(&self) -> impl Future<Output = Answer<IrrStatus>> + Send;
+
+    /// Prefixes and members of an as-set: at most `query.page_limit()` of each. `not_found` if no peer uses it.
+    fn irr_set(&self, name: &str, query: IrrSetQuery) -> impl Future<Output = Answer<IrrSetView>> + Send;
+
+    /// Asks registries and PeeringDB again, and does not wait for them; `not_found` for an unknown peer, `refused` for
+    /// one that needs neither.
+    fn irr_refresh(&self, request: IrrRefreshRequest) -> impl Future<Output = Answer<Done>> + Send;
+
+    /// Puts a peer's lists in force that were kept back; `refused` where none is.
+    fn irr_accept(&self, peer: &str) -> impl Future<Output = Answer<Done>> + Send;
+
+    /// What a peer's import and export do; `not_found` if there is no such peer.
+    fn policy(&self, peer: &str) -> impl Future<Output = Answer<PolicyView>> + Send;
+
+    /// What becomes of a made-up route; `bad_request` for an attribute that cannot be read.
+    fn policy_test(
+        &self,
+        peer: &str,
+        request: PolicyTestRequest,
+    ) -> impl Future<Output = Answer<PolicyTestResult>> + Send;
+
+    /// What becomes of the routes of a file. It may take minutes; when the future is dropped the work must end soon.
+    /// `bad_request` for a file that cannot be read or is no MRT.
+    fn policy_test_mrt(
+        &self,
+        peer: &str,
+        request: PolicyMrtRequest,
+    ) -> impl Future<Output = Answer<PolicyMrtReport>> + Send;
+
+    /// Drains the whole router (`true`) or announces again; done already is no error.
+    fn drain(&self, drained: bool) -> impl Future<Output = Answer<Done>> + Send;
 
     /// The configuration in force.
     fn config(&self) -> impl Future<Output = Answer<ConfigView>> + Send;

@@ -4,9 +4,11 @@ use std::sync::Mutex;
 
 use serde::de::DeserializeOwned;
 use siskin_api::{
-    ActionDone, ApiError, ConfigReport, ConfigRequest, ConfigView, Event, ExplainQuery, Explanation, FibPage,
-    FibQuery, Gate, HostRoutes, IrrStatus, NextHops, PeerAction, PeerDetail, PeerSummary, RoutesPage,
-    RoutesQuery, RpkiStatus, Selector, Status, View,
+    ActionDone, ApiError, ConfigReport, ConfigRequest, ConfigView, Done, Event, ExplainQuery, Explanation,
+    FibPage, FibQuery, Gate, HostRoutes, IrrRefreshRequest, IrrSetQuery, IrrSetView, IrrStatus, NextHops,
+    PeerAction, PeerDetail, PeerSummary, PolicyDirection, PolicyMrtReport, PolicyMrtRequest,
+    PolicyTestRequest, PolicyTestResult, PolicyView, RoutesPage, RoutesQuery, RpkiCheck, RpkiCheckQuery,
+    RpkiState, RpkiStatus, Selector, Status, View,
 };
 use tokio::sync::broadcast;
 
@@ -119,11 +121,89 @@ impl Backend for Fake {
     }
 
     async fn rpki(&self) -> Answer<RpkiStatus> {
-        Ok(RpkiStatus::default())
+        Ok(fixture!("rpki"))
+    }
+
+    /// The fixture's prefix is invalid from AS 64511, valid from AS 64496; of others nothing is known.
+    async fn rpki_check(&self, query: RpkiCheckQuery) -> Answer<RpkiCheck> {
+        let mut check: RpkiCheck = fixture!("rpki-check");
+        if query.prefix != check.prefix {
+            return Ok(RpkiCheck {
+                prefix: query.prefix,
+                asn: query.asn,
+                state: RpkiState::NotFound,
+                covering: Vec::new(),
+            });
+        }
+        check.asn = query.asn;
+        for vrp in &mut check.covering {
+            vrp.matches = vrp.asn == query.asn;
+        }
+        let valid = check.covering.iter().any(|vrp| vrp.matches);
+        check.state = if valid { RpkiState::Valid } else { RpkiState::Invalid };
+        Ok(check)
     }
 
     async fn irr(&self) -> Answer<IrrStatus> {
-        Ok(IrrStatus::default())
+        Ok(fixture!("irr"))
+    }
+
+    async fn irr_set(&self, name: &str, query: IrrSetQuery) -> Answer<IrrSetView> {
+        let mut set: IrrSetView = fixture!("irr-set");
+        if name != set.as_set {
+            return Err(ApiError::not_found(format!("no peer uses {name}")));
+        }
+        set.truncated |= set.prefixes.len() > query.page_limit();
+        set.prefixes.truncate(query.page_limit());
+        Ok(set)
+    }
+
+    async fn irr_refresh(&self, request: IrrRefreshRequest) -> Answer<Done> {
+        let whose = request.peer.unwrap_or_else(|| "all".to_owned());
+        self.changes.lock().unwrap().push(format!("irr refresh {whose}"));
+        Ok(Done { text: "2 sets are asked for again".to_owned() })
+    }
+
+    async fn irr_accept(&self, peer: &str) -> Answer<Done> {
+        if peer == "transit-a" {
+            return Err(ApiError::refused("transit-a has no list that waits for a confirmation"));
+        }
+        self.changes.lock().unwrap().push(format!("irr accept {peer}"));
+        Ok(Done { text: "AS-EXAMPLE:CUSTOMERS ipv4 is in force with 41 prefixes".to_owned() })
+    }
+
+    async fn policy(&self, peer: &str) -> Answer<PolicyView> {
+        match peer {
+            "ix-neighbour" => Ok(fixture!("policy")),
+            _ => Err(ApiError::not_found(format!("there is no peer {peer}"))),
+        }
+    }
+
+    /// Import rejects, export accepts.
+    async fn policy_test(&self, peer: &str, request: PolicyTestRequest) -> Answer<PolicyTestResult> {
+        let result: PolicyTestResult = match request.direction {
+            PolicyDirection::Import => fixture!("policy-test-rejected"),
+            PolicyDirection::Export => fixture!("policy-test-accepted"),
+        };
+        Ok(PolicyTestResult { peer: peer.to_owned(), prefix: request.prefix, ..result })
+    }
+
+    /// A file named `good` has no route that is rejected; one named `slow` takes for ever.
+    async fn policy_test_mrt(&self, peer: &str, request: PolicyMrtRequest) -> Answer<PolicyMrtReport> {
+        let mut report: PolicyMrtReport = fixture!("policy-mrt");
+        if request.file.ends_with("slow") {
+            std::future::pending::<()>().await;
+        }
+        if request.file.ends_with("good") {
+            report.by_rule.retain(|r| r.outcome == siskin_api::PolicyOutcome::Accepted);
+            (report.routes, report.rejected) = (report.accepted, 0);
+        }
+        Ok(PolicyMrtReport { peer: peer.to_owned(), file: request.file, ..report })
+    }
+
+    async fn drain(&self, drained: bool) -> Answer<Done> {
+        self.changes.lock().unwrap().push(if drained { "drain" } else { "undrain" }.to_owned());
+        Ok(Done { text: "3 peers are told to send traffic elsewhere".to_owned() })
     }
 
     async fn config(&self) -> Answer<ConfigView> {

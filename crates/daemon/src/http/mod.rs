@@ -54,6 +54,8 @@ pub(crate) struct Limits {
     pub(crate) body_time: Duration,
     /// Time for the daemon to answer.
     pub(crate) answer: Duration,
+    /// Time for work that only root and the daemon's user may ask for.
+    pub(crate) work: Duration,
     /// Time for a client to read some of the answer.
     pub(crate) stall: Duration,
     /// Time for requests under way when the server stops.
@@ -69,6 +71,7 @@ impl Default for Limits {
             head: Duration::from_secs(15),
             body_time: Duration::from_secs(10),
             answer: Duration::from_secs(30),
+            work: Duration::from_secs(600),
             stall: Duration::from_secs(30),
             drain: Duration::from_secs(2),
         }

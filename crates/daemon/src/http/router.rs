@@ -12,7 +12,7 @@ use siskin_api::{ApiError, ENDPOINTS, Endpoint, ErrorCode, Method, Operation, Pe
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
-use super::answer::{Failure, body, in_time, json, query, text};
+use super::answer::{Failure, body, in_time, json, query, required_body, text};
 use super::connection::Caller;
 use super::{Answer, Backend, Limits, events};
 
@@ -98,14 +98,32 @@ async fn dispatch<B: Backend>(
         Operation::ListNextHops => json(time, backend.nexthops()).await,
         Operation::ListHostRoutes => json(time, backend.host_routes()).await,
         Operation::GetRpki => json(time, backend.rpki()).await,
+        Operation::CheckRpki => json(time, backend.rpki_check(query(uri)?)).await,
         Operation::GetIrr => json(time, backend.irr()).await,
+        Operation::GetIrrSet => json(time, backend.irr_set(parameter("name"), query(uri)?)).await,
+        Operation::RefreshIrr => {
+            let body = body(request.into_body(), limits).await?;
+            json(time, backend.irr_refresh(body)).await
+        }
+        Operation::AcceptIrr => json(time, backend.irr_accept(parameter("peer"))).await,
+        Operation::GetPolicy => json(time, backend.policy(parameter("peer"))).await,
+        Operation::TestPolicy => {
+            let body = required_body(request.into_body(), limits).await?;
+            json(time, backend.policy_test(parameter("peer"), body)).await
+        }
+        Operation::TestPolicyMrt => {
+            let body = required_body(request.into_body(), limits).await?;
+            json(limits.work, backend.policy_test_mrt(parameter("peer"), body)).await
+        }
+        Operation::Drain => json(time, backend.drain(true)).await,
+        Operation::Undrain => json(time, backend.drain(false)).await,
         Operation::GetConfig => json(time, backend.config()).await,
         Operation::CheckConfig => {
-            let body = body(request.into_body(), limits.body, limits.body_time).await?;
+            let body = body(request.into_body(), limits).await?;
             json(time, backend.check_config(body)).await
         }
         Operation::ApplyConfig => {
-            let body = body(request.into_body(), limits.body, limits.body_time).await?;
+            let body = body(request.into_body(), limits).await?;
             json(time, backend.apply_config(body)).await
         }
         Operation::Events => {
