@@ -1,6 +1,6 @@
 //! Batches become paths: Adj-RIB-In of every peer, with import's verdict.
 
-use siskin_net::{Family, FamilyMap, PeerId, Prefix, RouteSource};
+use siskin_net::{Family, FamilyMap, FamilySet, PeerId, Prefix, RouteSource};
 use siskin_policy::{Builtin, RuleId};
 use smallvec::SmallVec;
 
@@ -8,7 +8,7 @@ use super::Rib;
 use crate::attrs::{AttrId, Interner, encode};
 use crate::batch::{Batch, Judged, Operation};
 use crate::import::{Check, ImportProfile, SetVerdict};
-use crate::peers::{PathCounts, Peers};
+use crate::peers::{PathCounts, Peer, Peers};
 use crate::table::{DestId, Path, PathFlags, PathId, Table};
 
 /// Import's verdict on a path.
@@ -99,6 +99,8 @@ impl Rib {
                     if let Some(peer) = self.peers.get_mut(batch.peer) {
                         peer.end_of_rib = peer.end_of_rib.with(family);
                     }
+                    // What was not announced again is gone (RFC 4724 section 4.2).
+                    self.end_stale(batch.peer, FamilySet::EMPTY.with(family));
                 }
                 Operation::Drop(family) => self.drop_family(batch.peer, family),
             }
@@ -131,10 +133,14 @@ impl Rib {
         if peer.dropped.contains(family) {
             return;
         }
-        let counts = &mut peer.counts[family];
         let (table, attrs) = (&mut self.tables[family], &mut self.attrs);
         let dest = dest.unwrap_or_else(|| table.find_or_insert(prefix));
-        match table.path_of(dest, arrival.peer) {
+        let known = table.path_of(dest, arrival.peer);
+        if let Some(id) = known {
+            revive(table, peer, arrival.session, dest, id);
+        }
+        let counts = &mut peer.counts[family];
+        match known {
             Some(id) => replace(table, attrs, counts, arrival, dest, id),
             None => {
                 let mut path = Path {
@@ -176,6 +182,7 @@ impl Rib {
         if let Some(peer) = self.peers.get_mut(id) {
             peer.dropped = peer.dropped.with(family);
             peer.counts[family] = PathCounts::default();
+            peer.stale[family] = None;
             self.walks.waiting().sweep = true;
         }
     }
@@ -209,6 +216,35 @@ fn leave_set(attrs: &mut Interner, id: AttrId, resolves: bool) {
     attrs.release(id);
 }
 
+/// A path of an earlier session counts for this one from now on: a stale one is confirmed, and one of a dead session that
+/// was not swept yet comes to life again.
+fn revive(table: &mut Table, peer: &mut Peer, session: u8, dest: DestId, id: PathId) {
+    let path = table.paths.get_mut(id);
+    if path.session == session {
+        return;
+    }
+    let own = PathCounts {
+        received: 1,
+        accepted: path.accepted().is_some().into(),
+        selected: path.flags.has(PathFlags::MULTIPATH).into(),
+    };
+    match peer.counts_of(path.session, table.family) {
+        Some(stale) => {
+            stale.received -= own.received;
+            stale.accepted -= own.accepted;
+            stale.selected -= own.selected;
+        }
+        None => {
+            table.dirty.insert(dest);
+        }
+    }
+    path.session = session;
+    let counts = &mut peer.counts[table.family];
+    counts.received += own.received;
+    counts.accepted += own.accepted;
+    counts.selected += own.selected;
+}
+
 /// A path the peer sent for a prefix takes the place of the one it sent before.
 fn replace(
     table: &mut Table,
@@ -222,14 +258,6 @@ fn replace(
     if path.received != arrival.received {
         attrs.retain(arrival.received);
         attrs.release(std::mem::replace(&mut path.received, arrival.received));
-    }
-    if path.session != arrival.session {
-        // A path of a dead session, not swept yet, comes to life again: it counts anew.
-        path.session = arrival.session;
-        counts.received += 1;
-        counts.accepted += u64::from(path.accepted().is_some());
-        counts.selected += u64::from(path.flags.has(PathFlags::MULTIPATH));
-        table.dirty.insert(dest);
     }
     set_accepted(table, attrs, counts, arrival.resolves, dest, id, arrival.accepted);
 }

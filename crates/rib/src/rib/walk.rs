@@ -119,7 +119,7 @@ impl Rib {
                 let accepted =
                     judge.judge(&peer.info.import, path.peer, path.received, prefix, &mut self.attrs);
                 let resolves = peer.resolves();
-                let counts = &mut peer.counts[family];
+                let Some(counts) = peer.counts_of(path.session, family) else { continue };
                 set_accepted(table, &mut self.attrs, counts, resolves, dest, id, accepted);
             }
             if walk.everything {
