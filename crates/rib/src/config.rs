@@ -113,6 +113,11 @@ impl PeerInfo {
             )
     }
 
+    /// Whether its stale routes would be decided about differently with `other` in its place.
+    pub(crate) fn is_another(&self, other: &PeerInfo) -> bool {
+        self.differs_for_others(other) || (self.address, self.fib) != (other.address, other.fib)
+    }
+
     /// Whether its routes are our own, not learned by BGP.
     pub(crate) fn is_local(&self) -> bool {
         self.source != RouteSource::Bgp

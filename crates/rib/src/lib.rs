@@ -6,7 +6,7 @@
 //! calls has a budget.
 //!
 //! What it leaves out: sessions and messages other than UPDATE and ROUTE-REFRESH (`siskin-bgp`), the kernel
-//! (`siskin-fib`), ADD-PATH, graceful restart's stale routes, aggregation.
+//! (`siskin-fib`), ADD-PATH, aggregation.
 
 mod attrs;
 mod batch;

@@ -20,6 +20,26 @@ pub struct PathCounts {
     pub refused: u64,
 }
 
+impl PathCounts {
+    /// These, too.
+    pub(crate) fn add(&mut self, other: PathCounts) {
+        self.received += other.received;
+        self.accepted += other.accepted;
+        self.selected += other.selected;
+        self.blocked += other.blocked;
+        self.refused += other.refused;
+    }
+
+    /// Without these.
+    pub(crate) fn subtract(&mut self, other: PathCounts) {
+        self.received -= other.received;
+        self.accepted -= other.accepted;
+        self.selected -= other.selected;
+        self.blocked -= other.blocked;
+        self.refused -= other.refused;
+    }
+}
+
 /// What was told about a peer's prefix limits.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub(crate) struct LimitsTold {
@@ -42,6 +62,8 @@ pub(crate) struct Peer {
     pub(crate) end_of_rib: FamilySet,
     pub(crate) counts: FamilyMap<PathCounts>,
     pub(crate) limits_told: FamilyMap<LimitsTold>,
+    /// Families whose paths of the session before this one are kept (RFC 4724), and how many there are still.
+    pub(crate) stale: FamilyMap<Option<PathCounts>>,
 }
 
 impl Peer {
@@ -55,6 +77,7 @@ impl Peer {
             end_of_rib: FamilySet::EMPTY,
             counts: FamilyMap::default(),
             limits_told: FamilyMap::default(),
+            stale: FamilyMap::default(),
         }
     }
 
@@ -64,13 +87,39 @@ impl Peer {
         self.info.fib == FibAction::Resolve
     }
 
-    /// Ends the session: its paths are dead, and counted no more.
-    pub(crate) fn end(&mut self) {
+    /// Ends the session: its paths are dead and counted no more, but for those of the families `kept`, which are stale
+    /// from now on. What was stale before is dead (RFC 4724 section 4.2).
+    pub(crate) fn end(&mut self, kept: FamilySet) {
         self.up = false;
         self.session = self.session.wrapping_add(1);
         self.unswept += 1;
-        self.counts = FamilyMap::default();
+        let counts = std::mem::take(&mut self.counts);
         self.limits_told = FamilyMap::default();
+        let kept = |family| kept.contains(family) && !self.dropped.contains(family);
+        self.stale = FamilyMap::from_fn(|family| kept(family).then(|| counts[family]));
+    }
+
+    /// Whether a path of this peer that came in `session` is stale.
+    #[inline]
+    pub(crate) fn is_stale(&self, session: u8, family: Family) -> bool {
+        session == self.session.wrapping_sub(1) && self.stale[family].is_some()
+    }
+
+    /// The counts that a path of this peer from `session` belongs to; `None`: it is dead.
+    #[inline]
+    pub(crate) fn counts_of(&mut self, session: u8, family: Family) -> Option<&mut PathCounts> {
+        if self.up && session == self.session {
+            return (!self.dropped.contains(family)).then(|| &mut self.counts[family]);
+        }
+        let before = session == self.session.wrapping_sub(1);
+        self.stale[family].as_mut().filter(|_| before)
+    }
+
+    /// Paths of a family that count: of this session, and stale ones.
+    pub(crate) fn counts(&self, family: Family) -> PathCounts {
+        let mut counts = self.counts[family];
+        counts.add(self.stale[family].unwrap_or_default());
+        counts
     }
 }
 
@@ -97,19 +146,19 @@ impl Peers {
         self.0[index] = Some(Box::new(peer));
     }
 
-    /// Whether a path belongs to a session that is up.
+    /// Whether a path belongs to a session that is up, or is kept over the peer's restart.
     #[inline]
     pub(crate) fn lives(&self, path: &Path, family: Family) -> bool {
-        self.get(path.peer)
-            .is_some_and(|peer| peer.up && peer.session == path.session && !peer.dropped.contains(family))
+        self.get(path.peer).is_some_and(|peer| {
+            peer.up && peer.session == path.session && !peer.dropped.contains(family)
+                || peer.is_stale(path.session, family)
+        })
     }
 
     /// The counts a path belongs to; `None` of a dead one.
     #[inline]
     pub(crate) fn counts_of(&mut self, path: &Path, family: Family) -> Option<&mut PathCounts> {
-        let peer = self.get_mut(path.peer)?;
-        (peer.up && peer.session == path.session && !peer.dropped.contains(family))
-            .then(|| &mut peer.counts[family])
+        self.get_mut(path.peer)?.counts_of(path.session, family)
     }
 
     pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = (PeerId, &mut Peer)> {

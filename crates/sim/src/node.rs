@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use bytes::Bytes;
 use siskin_bgp::wire::Update;
-use siskin_net::{NextHop, NextHopGroup, PeerId, Prefix, Resolution};
+use siskin_net::{FamilySet, NextHop, NextHopGroup, PeerId, Prefix, Resolution};
 use siskin_rib::{Batch, BatchBuilder, FibUpdate, NextHopRequest, Outbox, PeerInfo, Rib, RibConfig};
 
 /// Queues to peers, each with a limit in bytes.
@@ -85,10 +85,20 @@ impl Node {
 
     /// A session ends, after what it had sent on its way arrived.
     pub fn peer_down(&mut self, peer: PeerId) {
+        self.hang_up(peer);
+        self.rib.peer_down(peer);
+    }
+
+    /// The same, and the peer's routes of `families` are kept as stale (RFC 4724).
+    pub fn peer_restarts(&mut self, peer: PeerId, families: FamilySet) {
+        self.hang_up(peer);
+        self.rib.peer_restarts(peer, families);
+    }
+
+    fn hang_up(&mut self, peer: PeerId) {
         self.deliver();
         self.builders.remove(&peer);
         self.outboxes.queues.remove(&peer);
-        self.rib.peer_down(peer);
     }
 
     /// Policies change. What is on its way was judged by the old ones.

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use siskin_net::{Family, FamilyMap, PeerId, Prefix};
+use siskin_net::{Family, FamilyMap, FamilySet, PeerId, Prefix};
 use siskin_policy::{Builtin, RuleId};
 use smallvec::SmallVec;
 
@@ -10,7 +10,7 @@ use super::Rib;
 use crate::attrs::{AttrId, Interner, encode};
 use crate::batch::{Batch, Judged, Operation};
 use crate::import::{ImportProfile, LimitAction, PrefixLimits, SetVerdict};
-use crate::peers::{PathCounts, Peers};
+use crate::peers::{PathCounts, Peer, Peers};
 use crate::table::{DestId, Path, PathFlags, PathId, Table};
 
 /// Import's verdict on a path.
@@ -106,6 +106,8 @@ impl Rib {
                     if let Some(peer) = self.peers.get_mut(batch.peer) {
                         peer.end_of_rib = peer.end_of_rib.with(family);
                     }
+                    // What was not announced again is gone (RFC 4724 section 4.2).
+                    self.end_stale(batch.peer, FamilySet::EMPTY.with(family));
                 }
                 Operation::Drop(family) => self.drop_family(batch.peer, family),
             }
@@ -140,9 +142,13 @@ impl Rib {
             return;
         }
         let limits = peer.info.import.limits[family];
-        let counts = &mut peer.counts[family];
         let (table, attrs) = (&mut self.tables[family], &mut self.attrs);
-        match dest.and_then(|dest| Some((dest, table.path_of(dest, arrival.peer)?))) {
+        let known = dest.and_then(|dest| Some((dest, table.path_of(dest, arrival.peer)?)));
+        if let Some((dest, id)) = known {
+            revive(table, peer, arrival.session, dest, id);
+        }
+        let counts = &mut peer.counts[family];
+        match known {
             Some((dest, id)) => replace(table, attrs, counts, limits, arrival, dest, id),
             None if is_full(limits, counts.received, limits.received) => counts.refused += 1,
             None => {
@@ -187,6 +193,7 @@ impl Rib {
         if let Some(peer) = self.peers.get_mut(id) {
             peer.dropped = peer.dropped.with(family);
             peer.counts[family] = PathCounts::default();
+            peer.stale[family] = None;
             self.walks.waiting().sweep = true;
         }
     }
@@ -232,6 +239,30 @@ fn limit(accepted: Accepted, limits: PrefixLimits, counts: &PathCounts) -> Accep
     })
 }
 
+/// A path of an earlier session counts for this one from now on: a stale one is confirmed, and one of a dead session that
+/// was not swept yet comes to life again.
+fn revive(table: &mut Table, peer: &mut Peer, session: u8, dest: DestId, id: PathId) {
+    let path = table.paths.get_mut(id);
+    if path.session == session {
+        return;
+    }
+    let own = PathCounts {
+        received: 1,
+        accepted: path.accepted().is_some().into(),
+        selected: path.flags.has(PathFlags::MULTIPATH).into(),
+        blocked: (path.rejected_by() == Some(BLOCKED)).into(),
+        refused: 0,
+    };
+    match peer.counts_of(path.session, table.family) {
+        Some(stale) => stale.subtract(own),
+        None => {
+            table.dirty.insert(dest);
+        }
+    }
+    path.session = session;
+    peer.counts[table.family].add(own);
+}
+
 /// A path the peer sent for a prefix takes the place of the one it sent before.
 fn replace(
     table: &mut Table,
@@ -246,15 +277,6 @@ fn replace(
     if path.received != arrival.received {
         attrs.retain(arrival.received);
         attrs.release(std::mem::replace(&mut path.received, arrival.received));
-    }
-    if path.session != arrival.session {
-        // A path of a dead session, not swept yet, comes to life again: it counts anew.
-        path.session = arrival.session;
-        counts.received += 1;
-        counts.accepted += u64::from(path.accepted().is_some());
-        counts.selected += u64::from(path.flags.has(PathFlags::MULTIPATH));
-        counts.blocked += u64::from(path.rejected_by() == Some(BLOCKED));
-        table.dirty.insert(dest);
     }
     set_accepted(table, attrs, counts, limits, arrival.resolves, dest, id, arrival.accepted);
 }

@@ -7,6 +7,7 @@ mod explain;
 mod kernel;
 mod limits;
 mod query;
+mod restart;
 mod scope;
 mod turn;
 mod walk;
@@ -46,6 +47,8 @@ pub struct Rib {
     kernel: KernelState,
     facts: Arc<Facts>,
     events: Vec<RibEvent>,
+    /// We have restarted and wait for the peers' tables: nothing is decided or sent (RFC 4724 section 4.1).
+    held: bool,
     /// Used by the decision, and kept for its memory.
     candidates: Vec<Candidate>,
 }
@@ -71,6 +74,7 @@ impl Rib {
             kernel: KernelState::default(),
             facts: Arc::default(),
             events: Vec::new(),
+            held: false,
             candidates: Vec::new(),
         }
     }
@@ -115,6 +119,7 @@ impl Rib {
         if self.peers.get(id).is_some_and(|peer| peer.up) {
             self.peer_down(id);
         }
+        self.greet_restarted(id, &info);
         let export = info.export.clone();
         let mut other_face = false;
         match self.peers.get(id) {
@@ -143,14 +148,7 @@ impl Rib {
 
     /// The session ended. Its routes count for nothing from now on, and are swept out by [`Rib::turn`].
     pub fn peer_down(&mut self, id: PeerId) {
-        let Some(peer) = self.peers.get_mut(id).filter(|peer| peer.up) else { return };
-        peer.end();
-        let many = peer.unswept >= MAX_UNSWEPT;
-        self.groups.leave(id, &mut self.attrs);
-        self.walks.waiting().gone.push(id);
-        if many {
-            self.finish_walks();
-        }
+        self.end_session(id, FamilySet::EMPTY);
     }
 
     /// Policies or other settings changed while the session stays: what was received is judged again, what was sent is
@@ -195,14 +193,14 @@ impl Rib {
     pub fn turn(&mut self, budget: usize) -> bool {
         let changing = self.groups.apply_changes(&mut world!(self));
         let walking = self.walk(budget);
-        let deciding = self.decide_dirty(budget);
+        let deciding = !self.held && self.decide_dirty(budget);
         changing | walking | deciding
     }
 
     /// A turn of export: each update group takes up to `budget` destinations of each family to those of its members
     /// that have room. True if there is more to do; a queue that gets room again is a reason to call it, too.
     pub fn export_turn(&mut self, outbox: &mut impl Outbox, budget: usize) -> bool {
-        let more = self.groups.turn(&self.tables, &self.peers, &mut self.attrs, outbox, budget);
+        let more = !self.held && self.groups.turn(&self.tables, &self.peers, &mut self.attrs, outbox, budget);
         self.groups.limit_news(&mut self.events);
         self.free_idle(budget) | more
     }

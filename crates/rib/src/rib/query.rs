@@ -42,6 +42,8 @@ pub struct PathView {
     pub best: bool,
     /// It shares the load with the best path (the best path itself included).
     pub multipath: bool,
+    /// It is kept from before its peer's restart (RFC 4724).
+    pub stale: bool,
     /// The cost of its next hop; `None`: not reachable (or not asked, of a rejected path). 0 of routes that need none.
     pub igp_metric: Option<u32>,
 }
@@ -299,7 +301,7 @@ impl Rib {
     pub fn peer_counts(&self, id: PeerId) -> FamilyMap<PeerCounts> {
         let group = self.groups.of(id);
         FamilyMap::from_fn(|family| PeerCounts {
-            paths: self.peers.get(id).map(|peer| peer.counts[family]).unwrap_or_default(),
+            paths: self.peers.get(id).map(|peer| peer.counts(family)).unwrap_or_default(),
             advertised: group.map_or(0, |group| group.advertised(family, id)),
             pending: group.map_or(0, |group| group.pending(family, id)),
         })
@@ -390,6 +392,7 @@ impl Rib {
             rejected: path.rejected_by(),
             best: path.flags.has(PathFlags::BEST),
             multipath: path.flags.has(PathFlags::MULTIPATH),
+            stale: peer.is_stale(path.session, family),
             igp_metric: candidate.ok().map(|candidate| candidate.metric),
         })
     }

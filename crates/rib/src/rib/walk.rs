@@ -144,7 +144,7 @@ impl Rib {
                 let accepted = judge.judge(import, path.peer, path.received, prefix, &mut self.attrs);
                 walk.judged.note(path.accepted().is_some(), accepted.is_ok());
                 let (limits, resolves) = (import.limits[family], peer.resolves());
-                let counts = &mut peer.counts[family];
+                let Some(counts) = peer.counts_of(path.session, family) else { continue };
                 set_accepted(table, &mut self.attrs, counts, limits, resolves, dest, id, accepted);
             }
             if walk.everything {

@@ -17,6 +17,13 @@ enum Event {
     Withdraw { peer: u16, prefix: usize },
     Up(u16),
     Down(u16),
+    /// The session is lost, and these families are kept as stale.
+    Restart { peer: u16, families: FamilySet },
+    EndOfRib { peer: u16, family: bool },
+    /// The time of what is stale is over.
+    EndStale { peer: u16, families: FamilySet },
+    /// We wait for the peers' tables, or do no longer.
+    Hold(bool),
     NextHop { family: bool, number: u8, metric: Option<u32> },
     Import { peer: u16, policy: usize },
     Export { peers: Vec<u16>, policy: usize, next_hop_self: bool, default_originate: bool },
@@ -39,6 +46,10 @@ fn event() -> impl Strategy<Value = Event> {
         4 => (peer.clone(), 0usize..16).prop_map(|(peer, prefix)| Event::Withdraw { peer, prefix }),
         4 => peer.clone().prop_map(Event::Up),
         2 => peer.clone().prop_map(Event::Down),
+        3 => (peer.clone(), families()).prop_map(|(peer, families)| Event::Restart { peer, families }),
+        2 => (peer.clone(), any::<bool>()).prop_map(|(peer, family)| Event::EndOfRib { peer, family }),
+        1 => (peer.clone(), families()).prop_map(|(peer, families)| Event::EndStale { peer, families }),
+        1 => any::<bool>().prop_map(Event::Hold),
         3 => (any::<bool>(), 1u8..4, prop::option::weighted(0.8, prop_oneof![Just(0u32), Just(10), Just(20)]))
             .prop_map(|(family, number, metric)| Event::NextHop { family, number, metric }),
         2 => (peer.clone(), 0usize..6).prop_map(|(peer, policy)| Event::Import { peer, policy }),
@@ -57,6 +68,13 @@ fn event() -> impl Strategy<Value = Event> {
     ]
 }
 
+fn families() -> impl Strategy<Value = FamilySet> {
+    (any::<bool>(), any::<bool>()).prop_map(|(v4, v6)| {
+        let pairs = [(v4, Family::Ipv4), (v6, Family::Ipv6)];
+        pairs.iter().filter(|(there, _)| *there).fold(FamilySet::EMPTY, |set, (_, f)| set.with(*f))
+    })
+}
+
 fn family(v6: bool) -> Family {
     if v6 { Family::Ipv6 } else { Family::Ipv4 }
 }
@@ -65,9 +83,16 @@ fn family(v6: bool) -> Family {
 struct Session {
     settings: Settings,
     up: bool,
-    /// Adj-RIB-In: what it announced in this session.
-    announced: BTreeMap<Prefix, Vec<Update>>,
+    /// Adj-RIB-In: what it announced in this session, and what is kept of the one before.
+    announced: BTreeMap<Prefix, Announced>,
+    /// The settings of the last session that was up: what is stale was judged by them.
+    judged_by: Settings,
     listener: Listener,
+}
+
+struct Announced {
+    update: Update,
+    stale: bool,
 }
 
 struct World {
@@ -77,17 +102,20 @@ struct World {
     next_hops: BTreeMap<NextHop, Resolution>,
 }
 
+impl Session {
+    fn forget_stale(&mut self, families: FamilySet) {
+        self.announced.retain(|prefix, sent| !(sent.stale && families.contains(prefix.family())));
+    }
+}
+
 impl World {
     fn new() -> World {
         let config = config(Multipath::Relaxed, 2);
+        let settings =
+            Settings { import: 1, export: 1, next_hop_self: false, default_originate: false, generation: 0 };
         let session = |_| Session {
-            settings: Settings {
-                import: 1,
-                export: 1,
-                next_hop_self: false,
-                default_originate: false,
-                generation: 0,
-            },
+            settings,
+            judged_by: settings,
             up: false,
             announced: BTreeMap::new(),
             listener: Listener::default(),
@@ -119,18 +147,31 @@ impl World {
             Event::Announce { peer, prefixes, variant } => self.announce(peer, &prefixes, variant),
             Event::Withdraw { peer, prefix: n } => {
                 let prefix = prefix(n);
-                if self.session(peer).announced.remove(&prefix).is_some() {
+                let session = self.session(peer);
+                if session.up && session.announced.remove(&prefix).is_some() {
                     self.node.builder(id(peer)).unwrap().withdraw(prefix);
                 }
             }
             Event::Up(peer) => self.up(peer),
             Event::Down(peer) => {
+                self.session(peer).up = false;
+                self.session(peer).announced.clear();
+                self.node.peer_down(id(peer));
+            }
+            Event::Restart { peer, families } => self.restart(peer, families),
+            Event::EndOfRib { peer, family: v6 } => {
                 if self.session(peer).up {
-                    self.session(peer).up = false;
-                    self.session(peer).announced.clear();
-                    self.node.peer_down(id(peer));
+                    self.node.builder(id(peer)).unwrap().end_of_rib(family(v6));
+                    self.session(peer).forget_stale(FamilySet::EMPTY.with(family(v6)));
                 }
             }
+            Event::EndStale { peer, families } => {
+                // What is on its way was sent before.
+                self.node.deliver();
+                self.session(peer).forget_stale(families);
+                self.node.rib.end_stale(id(peer), families);
+            }
+            Event::Hold(held) => self.node.rib.hold(held),
             Event::NextHop { family: v6, number, metric } => {
                 let resolved = metric.map(|metric| resolution(number, metric));
                 self.next_hop(next_hop(family(v6), number), resolved);
@@ -181,11 +222,23 @@ impl World {
                 for prefix in updates.reach.iter().flat_map(|reach| &reach.prefixes) {
                     let mut alone = updates.clone();
                     alone.reach[0].prefixes = vec![*prefix];
-                    self.session(peer).announced.insert(*prefix, vec![alone]);
+                    let fresh = Announced { update: alone, stale: false };
+                    self.session(peer).announced.insert(*prefix, fresh);
                 }
                 self.node.push(id(peer), updates);
             }
         }
+    }
+
+    fn restart(&mut self, peer: u16, families: FamilySet) {
+        let session = self.session(peer);
+        if !std::mem::take(&mut session.up) {
+            return;
+        }
+        session.judged_by = session.settings;
+        session.announced.retain(|prefix, sent| !sent.stale && families.contains(prefix.family()));
+        session.announced.values_mut().for_each(|sent| sent.stale = true);
+        self.node.peer_restarts(id(peer), families);
     }
 
     fn up(&mut self, peer: u16) {
@@ -214,6 +267,7 @@ impl World {
 
     /// Everything comes to rest.
     fn settle(&mut self) {
+        self.node.rib.hold(false);
         loop {
             self.node.settle();
             let mut heard = false;
@@ -234,10 +288,17 @@ impl World {
         for (next_hop, resolution) in &self.next_hops {
             node.set_next_hop(*next_hop, Some(resolution.clone()));
         }
-        for (peer, session) in (0..PEERS).zip(&self.sessions).rev().filter(|(_, session)| session.up) {
-            node.peer_up(id(peer), info(peer, session.settings));
-            for update in session.announced.values().rev().flatten() {
-                node.push(id(peer), update.clone());
+        for (peer, session) in (0..PEERS).zip(&self.sessions).rev() {
+            if !session.up && session.announced.is_empty() {
+                continue;
+            }
+            let settings = if session.up { session.settings } else { session.judged_by };
+            node.peer_up(id(peer), info(peer, settings));
+            for sent in session.announced.values().rev() {
+                node.push(id(peer), sent.update.clone());
+            }
+            if !session.up {
+                node.peer_restarts(id(peer), FamilySet::BOTH);
             }
         }
         node.settle();
@@ -255,6 +316,10 @@ impl World {
         assert_eq!(self.node.tracked, rebuilt.tracked);
         assert_eq!(self.node.rib.counts(), rebuilt.rib.counts());
         for (peer, session) in (0u16..).zip(&self.sessions) {
+            for (family, stale) in self.node.rib.stale(id(peer)).iter() {
+                let kept = session.announced.iter().filter(|(p, sent)| p.family() == family && sent.stale);
+                assert_eq!(*stale, kept.count() as u64, "stale {family} routes of peer {peer}");
+            }
             let counts = self.node.rib.peer_counts(id(peer));
             assert_eq!(counts, rebuilt.rib.peer_counts(id(peer)), "counts of peer {peer}");
             if session.up && kind(peer) != Kind::Local {
@@ -324,7 +389,8 @@ fn check_sent(peer: u16, session: &Session, node: &Node, rebuilt: &Node) {
 /// All that can be asked about a prefix, in an order that does not depend on history.
 fn view(node: &Node, prefix: Prefix) -> Vec<String> {
     let route = node.rib.lookup(prefix);
-    let describe = |path: PathView| format!("{path:?}");
+    // Whether a route is stale is not the rebuilt one's to know, and must make no other difference.
+    let describe = |path: PathView| format!("{:?}", PathView { stale: false, ..path });
     let mut paths: Vec<String> = route.into_iter().flat_map(|route| route.paths).map(describe).collect();
     paths.sort();
     paths
