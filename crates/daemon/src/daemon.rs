@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::path::PathBuf;
+use std::sync::atomic::AtomicU32;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -15,7 +16,7 @@ use siskin_net::{BgpIdentifier, IfIndex, Timestamp};
 use siskin_rib::RibConfig;
 use tokio::net::TcpStream;
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::sync::{Notify, broadcast};
+use tokio::sync::{Notify, broadcast, mpsc};
 
 use crate::backend::Api;
 use crate::clock;
@@ -26,9 +27,10 @@ use crate::kernel::{self, KernelCommand, KernelHandle, KernelSetup};
 use crate::listener::{self, Listener};
 use crate::local::LocalSources;
 use crate::metrics::{Counters, KernelCounters};
-use crate::peer::{Peers, lock};
+use crate::peer::{Lists, Peers, lock};
 use crate::privileges;
 use crate::readiness::Readiness;
+use crate::sources::Sources;
 
 /// Sessions have this long to say goodbye at a clean stop.
 const FAREWELL: Duration = Duration::from_secs(3);
@@ -43,6 +45,19 @@ pub(crate) struct Running {
     pub(crate) warnings: siskin_config::Diagnostics,
     pub(crate) generation: u32,
     pub(crate) since: Timestamp,
+    /// The lists of its built-in rules, compiled.
+    pub(crate) lists: Arc<Lists>,
+}
+
+impl Running {
+    pub(crate) fn new(
+        config: Config,
+        warnings: siskin_config::Diagnostics,
+        generation: u32,
+        since: Timestamp,
+    ) -> Running {
+        Running { config, warnings, generation, since, lists: Arc::default() }
+    }
 }
 
 /// What all parts of the daemon share.
@@ -60,6 +75,11 @@ pub(crate) struct Daemon {
     pub(crate) peers: Mutex<Peers>,
     pub(crate) local: tokio::sync::Mutex<LocalSources>,
     pub(crate) events: broadcast::Sender<Event>,
+    pub(crate) sources: Sources,
+    /// Counts the profiles that were made.
+    pub(crate) generations: Arc<AtomicU32>,
+    /// The whole router is drained by hand, since then.
+    pub(crate) drained: Mutex<Option<Timestamp>>,
     pub(crate) readiness: Readiness,
     pub(crate) counters: Counters,
     pub(crate) links: Arc<Links>,
@@ -194,7 +214,8 @@ fn start(file: PathBuf, loaded: Loaded) -> Result<(Arc<Daemon>, Threads), String
     let hash_seed = clock::random_seed();
     let (kernel, kernel_inbox) = kernel::channel(config.kernel.install);
     let failed = |what: &str, error: std::io::Error| format!("cannot start the {what} thread: {error}");
-    let (rib, rib_thread) = core::start(rib_config(&config, router_id, hash_seed), kernel.clone())
+    let (news, rib_events) = mpsc::unbounded_channel();
+    let (rib, rib_thread) = core::start(rib_config(&config, router_id, hash_seed), kernel.clone(), news)
         .map_err(|e| failed("RIB", e))?;
     let (hosts, hosts_thread) =
         hosts::start(kernel.clone(), rib.clone()).map_err(|e| failed("host-route", e))?;
@@ -203,7 +224,7 @@ fn start(file: PathBuf, loaded: Loaded) -> Result<(Arc<Daemon>, Threads), String
     let setup = kernel_setup(&config, links.clone(), hosts.clone(), counters.kernel.clone());
     let kernel_thread = kernel::start(setup, kernel_inbox, kernel.clone(), rib.clone())?;
     let started = clock::now();
-    let running = Running { config, warnings: loaded.warnings, generation: 1, since: started };
+    let running = Running::new(config, loaded.warnings, 1, started);
     let daemon = Daemon {
         file,
         started,
@@ -217,6 +238,9 @@ fn start(file: PathBuf, loaded: Loaded) -> Result<(Arc<Daemon>, Threads), String
         peers: Mutex::new(Peers::default()),
         local: tokio::sync::Mutex::new(LocalSources::default()),
         events: broadcast::channel(EVENT_BACKLOG).0,
+        sources: Sources::default(),
+        generations: Arc::new(AtomicU32::new(1)),
+        drained: Mutex::new(None),
         readiness: Readiness::new(started),
         counters,
         links,
@@ -224,6 +248,7 @@ fn start(file: PathBuf, loaded: Loaded) -> Result<(Arc<Daemon>, Threads), String
         applying: tokio::sync::Mutex::new(()),
     };
     let daemon = Arc::new(daemon);
+    tokio::spawn(daemon.clone().take_rib_events(rib_events));
     for listener in lock(&daemon.listeners).iter_mut() {
         listener.start(daemon.clone());
     }
@@ -272,10 +297,16 @@ fn kernel_setup(
 }
 
 impl Daemon {
-    /// Once a second, and when a link changed: peers that wait for an interface, readiness, the sweep.
+    /// Once a second, and when a link changed: peers that wait for an interface or after a limit, drains, readiness, the
+    /// sweep.
     async fn tick(self: &Arc<Self>) {
         self.start_waiting_peers();
+        self.restart_limited_peers();
+        self.advance_drains();
         if self.readiness.is_kernel_done() {
+            return;
+        }
+        if self.sources.rpki.waits() {
             return;
         }
         let missing = lock(&self.peers).without_table();
@@ -298,6 +329,7 @@ impl Daemon {
 async fn stop(daemon: &Arc<Daemon>, threads: Threads) {
     let flush = daemon.config().config.kernel.on_stop == OnStop::Flush;
     tracing::info!(kernel_routes = if flush { "flush" } else { "keep" }, "stopping");
+    daemon.stop_sources().await;
     daemon.hosts.stop();
     drop(tokio::task::spawn_blocking(move || threads.hosts.join()).await);
     if !flush {

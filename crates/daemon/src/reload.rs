@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use siskin_api::{ConfigDiagnostic, ConfigReport, EventBody, Severity};
+use siskin_bgp::attr::LargeCommunity;
 use siskin_bgp::session::AdminStop;
 use siskin_config::{Config, Diagnostics, Loaded};
 
@@ -16,11 +17,15 @@ use crate::kernel::KernelCommand;
 use crate::listener;
 use crate::peer::{Control, EventSink, Profiles, Router, lock};
 
+/// The last part of the informational large community of routes that are our own.
+const OWN_ROUTE: u32 = 100;
+
 impl Daemon {
     /// Brings everything of the first configuration to life.
     pub(crate) async fn apply_initial(self: &Arc<Self>) {
         let running = self.config();
         log_not_yet(&running.config);
+        self.apply_rpki(&running.config).await;
         self.apply_local(&running.config).await;
         {
             let mut peers = lock(&self.peers);
@@ -28,6 +33,8 @@ impl Daemon {
                 peers.insert(Arc::new(peer.clone()));
             }
         }
+        self.prepare_extras(&running.config).await;
+        self.apply_registry(&running.config);
         self.start_waiting_peers();
     }
 
@@ -116,14 +123,15 @@ impl Daemon {
         for change in &report.changes {
             tracing::info!(generation, "{change}");
         }
-        let running =
-            Running { config: loaded.config, warnings: loaded.warnings, generation, since: clock::now() };
+        let running = Running::new(loaded.config, loaded.warnings, generation, clock::now());
         self.counters.reloads.with_label_values(&["done"]).inc();
         self.running.store(Arc::new(running));
         let new = self.config();
         self.rib.send(RibCommand::Configure(rib_config(&new.config, self.router_id, self.hash_seed))).await;
+        self.apply_rpki(&new.config).await;
         self.apply_local(&new.config).await;
         self.apply_peers(&old.config, &new.config).await;
+        self.apply_registry(&new.config);
         *lock(&self.last_error) = None;
         let text = format!("generation {generation} is in force");
         self.event(EventBody::Config { applied: true, generation: u64::from(generation), text });
@@ -148,22 +156,43 @@ impl Daemon {
         for task in ending {
             drop(task.await);
         }
-        let router = self.router(&self.config());
         {
             let mut peers = lock(&self.peers);
             for (name, peer) in &new.peers {
-                let Some(entry) = peers.get_mut(name) else {
-                    peers.insert(Arc::new(peer.clone()));
-                    continue;
-                };
-                entry.config = Arc::new(peer.clone());
-                let profiles = Profiles::new(router.clone(), entry.config.clone());
-                if !entry.tell(Control::Profiles(Arc::new(profiles))) && !entry.is_waiting() {
-                    tracing::error!(peer = %name, "the peer's task is stuck; restart the peer");
+                match peers.get_mut(name) {
+                    Some(entry) => entry.config = Arc::new(peer.clone()),
+                    None => peers.insert(Arc::new(peer.clone())),
                 }
             }
         }
+        self.prepare_extras(new).await;
+        for name in new.peers.keys() {
+            self.refresh_profile(name);
+        }
         self.start_waiting_peers();
+    }
+
+    /// Makes what peers need beside their configuration: their lists with the prefixes that it adds, and their drains.
+    async fn prepare_extras(self: &Arc<Self>, config: &Config) {
+        for (name, peer) in &config.peers {
+            let lists = lock(&self.peers).get(name).and_then(|entry| entry.extras.lists.clone());
+            let irr = self.build_list(peer, lists).await;
+            if let Some(entry) = lock(&self.peers).get_mut(name) {
+                entry.extras.irr = irr;
+                entry.extras.drain = self.drain_of(&entry.extras, &entry.config);
+            }
+        }
+    }
+
+    /// Tells a peer's task what is known of the peer now; the session stays.
+    pub(crate) fn refresh_profile(&self, name: &str) {
+        let router = self.router(&self.config());
+        let peers = lock(&self.peers);
+        let Some(entry) = peers.get(name) else { return };
+        let profiles = Profiles::new(router, entry.config.clone(), entry.extras.clone());
+        if !entry.tell(Control::Profiles(Arc::new(profiles))) && !entry.is_waiting() {
+            tracing::error!(peer = %name, "the peer's task is stuck; restart the peer");
+        }
     }
 
     /// Starts the tasks of peers whose interface exists now, and tells the listening sockets their TCP MD5 keys.
@@ -194,8 +223,16 @@ impl Daemon {
             asn: running.config.router.asn,
             identifier: self.router_id,
             hash_seed: self.hash_seed,
-            generation: running.generation,
+            generations: self.generations.clone(),
             kernel: self.kernel.clone(),
+            facts: self.sources.facts.clone(),
+            lists: running.lists.clone(),
+            blackhole_community: running.config.edge.blackhole_community,
+            own_community: running
+                .config
+                .edge
+                .communities
+                .then_some(LargeCommunity(running.config.router.asn.0, 0, OWN_ROUTE)),
         }
     }
 

@@ -10,7 +10,7 @@ use siskin_net::{Family, PeerId, Prefix};
 use siskin_policy::RuleId;
 
 use crate::attrs::{Encoded, encode};
-use crate::import::{ImportProfile, PolicyWord, SetVerdict};
+use crate::import::{Facts, ImportProfile, PolicyWord, SetVerdict};
 
 /// What import made of a run of prefixes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -110,6 +110,14 @@ impl BatchBuilder {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.batch.is_empty()
+    }
+
+    /// From now on prefixes are judged by these facts. A batch that has begun counts as judged by the old ones.
+    pub fn set_facts(&mut self, facts: Arc<Facts>) {
+        self.profile = facts.given_to(&self.profile);
+        if self.is_empty() {
+            self.batch.facts = self.profile.facts.generation;
+        }
     }
 
     /// What was collected; the builder goes on with an empty batch.

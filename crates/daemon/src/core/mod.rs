@@ -8,7 +8,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
 use siskin_net::{Family, NextHop, PeerId, Resolution};
-use siskin_rib::{Batch, ExportProfile, FibUpdate, ImportProfile, PeerInfo, Rib, RibConfig};
+use siskin_rib::{
+    Batch, ExportProfile, Facts, FibUpdate, ImportProfile, PeerInfo, Rib, RibConfig, RibEvent, Touched,
+};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::kernel::{KernelCommand, KernelHandle};
@@ -40,6 +42,8 @@ pub(crate) enum RibCommand {
     Batch(Batch),
     /// What next-hop tracking found.
     NextHops(Vec<(NextHop, Option<Resolution>)>),
+    /// What is known of the routing system changed.
+    Facts { facts: Arc<Facts>, touched: Touched },
     /// The kernel's table follows this configuration from now on.
     Configure(RibConfig),
     /// A look at the tables; short, or a slice of a walk.
@@ -111,6 +115,7 @@ impl RibHandle {
 pub(crate) fn start(
     config: RibConfig,
     kernel: KernelHandle,
+    events: mpsc::UnboundedSender<RibEvent>,
 ) -> std::io::Result<(RibHandle, thread::JoinHandle<()>)> {
     let (sender, inbox) = mpsc::channel(INBOX);
     let wake_pending = Arc::new(AtomicBool::new(false));
@@ -119,6 +124,7 @@ pub(crate) fn start(
         rib: Rib::new(config),
         queues: queue::Queues::default(),
         kernel,
+        events,
         inbox,
         wake_pending,
         recovering: false,
@@ -146,6 +152,8 @@ struct Core {
     rib: Rib,
     queues: queue::Queues,
     kernel: KernelHandle,
+    /// News of limits (at most a few for each peer and turn) and of walks that ended.
+    events: mpsc::UnboundedSender<RibEvent>,
     inbox: mpsc::Receiver<RibCommand>,
     wake_pending: Arc<AtomicBool>,
     /// A session was lost, and what follows from it is not decided yet.
@@ -199,6 +207,7 @@ impl Core {
                     self.rib.set_next_hop(next_hop, resolution);
                 }
             }
+            RibCommand::Facts { facts, touched } => self.rib.set_facts(facts, touched),
             RibCommand::Configure(config) => self.rib.configure(config),
             RibCommand::Query(query) => query(&self.rib),
             RibCommand::Wake => self.wake_pending.store(false, Ordering::Release),
@@ -212,6 +221,9 @@ impl Core {
         let mut more = self.rib.turn(DECIDE_A_TURN);
         more |= self.serve_kernel();
         more |= self.rib.export_turn(&mut self.queues, EXPORT_A_TURN);
+        for event in self.rib.take_events() {
+            drop(self.events.send(event));
+        }
         if self.recovering && self.rib.is_settled() {
             self.recovering = false;
             self.kernel.send(KernelCommand::Recover);

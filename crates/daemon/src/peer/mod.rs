@@ -1,6 +1,9 @@
 //! The peers: a task each, found by name and by address.
 
 mod connection;
+mod edge;
+mod extras;
+mod lists;
 mod log;
 mod profile;
 mod status;
@@ -13,7 +16,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use siskin_api::{Event, EventBody};
 use siskin_bgp::session::{AdminStop, State};
 use siskin_config::{Endpoint, Peer};
-use siskin_net::{IfIndex, PeerId};
+use siskin_net::{IfIndex, PeerId, Timestamp};
 use tokio::net::TcpStream;
 use tokio::sync::{broadcast, mpsc};
 use tokio::task::JoinHandle;
@@ -21,6 +24,8 @@ use tokio::task::JoinHandle;
 use crate::core::RibHandle;
 use crate::tcp::ConnectionOptions;
 
+pub(crate) use extras::Extras;
+pub(crate) use lists::Lists;
 pub(crate) use profile::{Profiles, Router, local_import};
 pub(crate) use status::{PeerShared, SessionView};
 pub(crate) use task::{Control, PeerSetup};
@@ -57,8 +62,12 @@ pub(crate) struct Entry {
     pub(crate) id: PeerId,
     pub(crate) config: Arc<Peer>,
     pub(crate) shared: Arc<PeerShared>,
-    /// Switched off by the operator, or by `enabled = false`.
+    /// Switched off by the operator, by `enabled = false`, or by a prefix limit.
     pub(crate) down: bool,
+    /// A prefix limit ended the session, and it is tried again then.
+    pub(crate) restart_at: Option<Timestamp>,
+    /// What is known of it beside its configuration.
+    pub(crate) extras: Extras,
     /// The running task; `None` while the peer waits for its interface.
     running: Option<Running>,
 }
@@ -102,6 +111,16 @@ impl Peers {
         self.entries.get_mut(name)
     }
 
+    /// Every peer, to change it.
+    pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = (&String, &mut Entry)> {
+        self.entries.iter_mut()
+    }
+
+    /// The peer of a number.
+    pub(crate) fn by_id(&mut self, id: PeerId) -> Option<(&String, &mut Entry)> {
+        self.entries.iter_mut().find(|(_, entry)| entry.id == id)
+    }
+
     /// Takes a peer up, without a task yet.
     ///
     /// Numbers are not reused while the RIB may still hold paths of the peer that had one: they count up, and wrap
@@ -118,6 +137,8 @@ impl Peers {
             id: PeerId(self.next_id),
             shared: Arc::new(PeerShared::new()),
             down: !config.enabled,
+            restart_at: None,
+            extras: Extras::default(),
             config: config.clone(),
             running: None,
         };
@@ -134,7 +155,8 @@ impl Peers {
     ) {
         for (name, entry) in self.entries.iter_mut().filter(|(_, e)| e.running.is_none()) {
             let Some((remote, scope)) = address_of(&entry.config, &resolve) else { continue };
-            let profiles = Arc::new(Profiles::new(router.clone(), entry.config.clone()));
+            let profiles =
+                Arc::new(Profiles::new(router.clone(), entry.config.clone(), entry.extras.clone()));
             let (control, inbox) = mpsc::channel(CONTROL);
             let setup = PeerSetup {
                 id: entry.id,

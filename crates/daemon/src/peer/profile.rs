@@ -2,16 +2,22 @@
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 
+use arc_swap::ArcSwap;
+use siskin_bgp::attr::LargeCommunity;
 use siskin_bgp::session::{Negotiated, PeerAs, SessionConfig};
 use siskin_bgp::wire::Fqdn;
 use siskin_config::{AsnRule, NextHopMode, Peer, PeerKind};
 use siskin_fib::KernelState;
 use siskin_net::{Asn, BgpIdentifier, Family, FamilyMap, IfIndex, NextHop, RouteSource};
-use siskin_policy::Compiled;
-use siskin_rib::{ExportProfile, FibAction, ImportProfile, PeerInfo};
+use siskin_policy::{CommunityValue, Compiled};
+use siskin_rib::{ExportProfile, Facts, FibAction, ImportProfile, PeerInfo};
 use smallvec::SmallVec;
 
+use super::edge;
+use super::extras::Extras;
+use super::lists::Lists;
 use super::task::PeerSetup;
 use crate::kernel::{KernelCommand, KernelHandle};
 
@@ -21,9 +27,23 @@ pub(crate) struct Router {
     pub(crate) asn: Asn,
     pub(crate) identifier: BgpIdentifier,
     pub(crate) hash_seed: u64,
-    /// Of the configuration; with it the profiles' generation counts up.
-    pub(crate) generation: u32,
+    /// Counts the profiles that were made, so that each has a generation of its own.
+    pub(crate) generations: Arc<AtomicU32>,
     pub(crate) kernel: KernelHandle,
+    /// What is known of the routing system.
+    pub(crate) facts: Arc<ArcSwap<Facts>>,
+    /// Lists of built-in rules.
+    pub(crate) lists: Arc<Lists>,
+    /// The large community that asks for a blackhole beside BLACKHOLE.
+    pub(crate) blackhole_community: LargeCommunity,
+    /// The large community that routes of our own get; `None`: none.
+    pub(crate) own_community: Option<LargeCommunity>,
+}
+
+impl Router {
+    fn next_generation(&self) -> u32 {
+        self.generations.fetch_add(1, Ordering::Relaxed)
+    }
 }
 
 /// A peer's configuration, with what is needed to make profiles of it once a session is established.
@@ -31,6 +51,8 @@ pub(crate) struct Router {
 pub(crate) struct Profiles {
     router: Router,
     peer: Arc<Peer>,
+    extras: Extras,
+    generation: u32,
 }
 
 /// Our addresses as a session over one of them needs them.
@@ -47,8 +69,9 @@ struct Addresses {
 }
 
 impl Profiles {
-    pub(crate) fn new(router: Router, peer: Arc<Peer>) -> Profiles {
-        Profiles { router, peer }
+    pub(crate) fn new(router: Router, peer: Arc<Peer>, extras: Extras) -> Profiles {
+        let generation = router.next_generation();
+        Profiles { router, peer, extras, generation }
     }
 
     /// The session's settings.
@@ -63,6 +86,8 @@ impl Profiles {
             // End-of-RIB is told to those who say that they know it; no family outlives our restart.
             graceful_restart: settings.graceful_restart.map(|_| 0),
             interface: scope,
+            role: settings.role,
+            strict_role: settings.role_strict,
             jitter_seed: jitter(&self.peer.name),
             ..SessionConfig::new(settings.local_asn, peer_as(&settings.asn), self.router.identifier)
         }
@@ -98,7 +123,7 @@ impl Profiles {
             address: Some(remote),
             external: negotiated.external,
             role: self.peer.session.role,
-            reflector_client: self.peer.routes.route_reflector_client,
+            reflector_client: self.peer.session.route_reflector_client,
             enhanced_refresh: negotiated.enhanced_refresh,
             import: Arc::new(self.import(setup, negotiated, local, &addresses)),
             export: Some(self.export(negotiated, local, remote, &addresses)),
@@ -120,12 +145,11 @@ impl Profiles {
         }
         ImportProfile {
             hash_seed: self.router.hash_seed,
-            generation: self.router.generation,
+            generation: self.generation,
             name: setup.name.clone(),
             source: RouteSource::Bgp,
             asn: negotiated.peer_asn,
-            // Roles are negotiated, and OTC set and heeded, when the edge policy comes.
-            role: None,
+            role: settings.role,
             external: negotiated.external,
             local_asns,
             allow_own_as: routes.allow_own_as,
@@ -133,11 +157,15 @@ impl Profiles {
             cluster_id: self.router.identifier.0,
             enforce_first_as: routes.enforce_first_as,
             local_pref: routes.local_pref,
-            communities: routes.communities_in.standard.clone(),
+            communities: routes.communities_in.iter().collect(),
             own_addresses: addresses.own.clone().into(),
             address: Some(setup.remote.ip()),
             local_address: Some(local),
             policy: routes.import.policy().cloned(),
+            edge: edge::rules(&self.peer, &self.router, &self.extras),
+            irr: edge::irr_filter(&self.peer, &self.extras),
+            limits: self.extras.limits(routes.max_prefix.as_ref()),
+            facts: self.router.facts.load_full(),
         }
     }
 
@@ -153,7 +181,7 @@ impl Profiles {
             families: negotiated.families,
             local_asn: negotiated.local_asn,
             external: negotiated.external,
-            role: None,
+            role: self.peer.session.role,
             policy: routes.export.policy().cloned(),
             next_hop: match routes.next_hop {
                 NextHopMode::Default => siskin_rib::NextHopMode::Default,
@@ -165,12 +193,14 @@ impl Profiles {
             remove_private_as: routes.remove_private_as,
             prepend: routes.prepend,
             med: routes.med,
-            communities: routes.communities_out.standard.clone(),
+            communities: routes.communities_out.iter().collect(),
             ext_communities: true,
             default_originate: routes.default_originate,
-            reflector_client: routes.route_reflector_client,
+            reflector_client: self.peer.session.route_reflector_client,
             cluster_id: self.router.identifier.0,
             identifier: self.router.identifier,
+            limits: self.extras.limits(routes.max_prefix_out.as_ref()),
+            drain: self.extras.drain,
             encode: negotiated.encode,
         }
     }
@@ -199,7 +229,14 @@ pub(crate) fn local_import(
     policy: Option<&Arc<Compiled>>,
 ) -> Arc<ImportProfile> {
     let profile = ImportProfile::local(name.into(), source, router.asn, router.hash_seed);
-    Arc::new(ImportProfile { generation: router.generation, policy: policy.cloned(), ..profile })
+    Arc::new(ImportProfile {
+        generation: router.next_generation(),
+        communities: router.own_community.map(CommunityValue::Large).into_iter().collect(),
+        policy: policy.cloned(),
+        local_asns: SmallVec::from_slice(&[router.asn]),
+        facts: router.facts.load_full(),
+        ..profile
+    })
 }
 
 /// Our next hop of each family, as RFC 4271 section 5.1.3 and RFC 2545 section 2 want it.

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use siskin_bgp::session::{AdminStop, Direction, DownReason, Input, Negotiated, Output, Session, State};
 use siskin_bgp::wire::{RefreshKind, Update, frame};
 use siskin_net::{Family, FamilySet, IfIndex, NextHop, PeerId};
-use siskin_rib::{Batch, BatchBuilder};
+use siskin_rib::{Batch, BatchBuilder, Facts};
 use smallvec::SmallVec;
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;
@@ -47,6 +47,8 @@ pub(crate) enum Control {
     RefreshOut,
     /// Policies changed; the session stays.
     Profiles(Arc<Profiles>),
+    /// What is known of the routing system changed.
+    Facts(Arc<Facts>),
 }
 
 /// What a task needs to know of its peer.
@@ -220,6 +222,11 @@ impl PeerTask {
                 }
             }
             Some(Control::Profiles(profiles)) => self.change_profiles(profiles).await,
+            Some(Control::Facts(facts)) => {
+                if let Some(established) = &mut self.established {
+                    established.builder.set_facts(facts);
+                }
+            }
         }
     }
 

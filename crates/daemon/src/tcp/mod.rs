@@ -65,6 +65,17 @@ pub(crate) async fn connect(
     Ok(stream)
 }
 
+/// Connects to a server that is no BGP peer, with a TCP MD5 key if it has one. The caller puts a time limit on it.
+pub(crate) async fn connect_plain(remote: SocketAddr, password: Option<&str>) -> io::Result<TcpStream> {
+    let socket = new_socket(remote)?;
+    if let Some(password) = password {
+        set_md5_key(&socket, remote.ip(), 0, Some(password))?;
+    }
+    let stream = TcpSocket::from_std_stream(socket.into()).connect(remote).await?;
+    stream.set_nodelay(true)?;
+    Ok(stream)
+}
+
 /// Prepares a connection that a peer opened to us.
 pub(crate) fn prepare_accepted(stream: &TcpStream, options: &ConnectionOptions) -> io::Result<()> {
     stream.set_nodelay(true)?;
