@@ -186,18 +186,16 @@ pub fn export_rules(role: Role, own: Asn, peer: Option<Asn>) -> Vec<String> {
 /// Prepends as often as asked; where more is asked as well, that alone counts.
 fn prepend_rule(own: Asn, peer: Option<Asn>, times: u32) -> String {
     let asked = |times: u32| {
-        let to_all = format!("{own}:1:{}", 300 + times);
-        match peer {
-            Some(peer) => format!("{to_all}, {own}:{}:{peer}", 300 + times),
-            None => to_all,
-        }
+        let to_peer = peer.map(|peer| format!("{own}:{}:{peer}", 300 + times));
+        [Some(format!("{own}:1:{}", 300 + times)), to_peer].into_iter().flatten()
     };
-    let more: Vec<String> = (times + 1..=3).map(asked).collect();
-    let unless = match more.is_empty() {
-        true => String::new(),
-        false => format!(" and not community has [{}]", more.join(", ")),
+    let has = |communities: Vec<String>| match communities.as_slice() {
+        [one] => format!("community has {one}"),
+        all => format!("community has [{}]", all.join(", ")),
     };
-    format!("prepend {own} x{times} if community has [{}]{unless}", asked(times))
+    let more: Vec<String> = (times + 1..=3).flat_map(asked).collect();
+    let unless = if more.is_empty() { String::new() } else { format!(" and not {}", has(more)) };
+    format!("prepend {own} x{times} if {}{unless}", has(asked(times).collect()))
 }
 
 #[cfg(test)]

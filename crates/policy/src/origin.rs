@@ -3,7 +3,7 @@
 //! A table never changes: [`VrpTable::apply`] makes the next one, which shares with this one whatever the change did
 //! not touch. So one table can be read by many while the next is made, and ten VRPs cost ten shards, not a table.
 //! VRPs are sharded by their leading bits (8 of IPv4, 16 of IPv6); those too short for that stand in a shard of their
-//! own. A VRP takes 13 octets (IPv4) or 25 (IPv6), and about one more for the index.
+//! own. A VRP takes 12 octets (IPv4) or 32 (IPv6), and about one more for the index.
 //!
 //! What this leaves out: where VRPs come from, and what becomes of a route that is invalid.
 

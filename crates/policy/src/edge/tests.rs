@@ -15,13 +15,18 @@ const ROLES: [Role; 5] =
     [Role::Provider, Role::Peer, Role::RouteServer, Role::Customer, Role::RouteServerClient];
 
 fn compile(rules: Vec<String>) -> Arc<Compiled> {
-    let normal: Vec<String> = rules.iter().map(|rule| normalize(rule).unwrap()).collect();
-    assert_eq!(rules, normal, "shown as it is written");
     let rules = rules.into_iter().map(|text| RuleSource { text, location: "built in".to_owned() });
     let source = PolicySource { name: "edge".to_owned(), rules: rules.collect() };
     let set = PolicySet::compile(vec![source], &Sets::default()).unwrap();
     assert_eq!(set.warnings(), []);
     set.get("edge").unwrap()
+}
+
+/// The policies of roles are shown as they are written.
+fn compile_normal(rules: Vec<String>) -> Arc<Compiled> {
+    let normal: Vec<String> = rules.iter().map(|rule| normalize(rule).unwrap()).collect();
+    assert_eq!(rules, normal);
+    compile(rules)
 }
 
 fn has(attributes: &PathAttributes, community: &str) -> bool {
@@ -37,23 +42,23 @@ fn with(communities: &[&str]) -> PathAttributes {
 
 /// Where a route entered, in another AS's eyes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum From {
+enum Entry {
     /// We make it ourselves, here.
     Here,
     /// A peer of this role, here.
-    Role(Role),
+    Peer(Role),
     /// A peer of our own AS, with this informational community or none.
     Inside(Option<u32>),
 }
 
-fn run(policy: &Compiled, from: From, mut attributes: PathAttributes) -> Verdict {
+fn run(policy: &Compiled, from: Entry, mut attributes: PathAttributes) -> Verdict {
     let peer = |role| Some(PeerView { name: "p", asn: Asn(64499), role });
     let (source, peer) = match from {
-        From::Here => (RouteSource::Originate, None),
-        From::Role(role) => (RouteSource::Bgp, peer(Some(role))),
-        From::Inside(_) => (RouteSource::Bgp, peer(None)),
+        Entry::Here => (RouteSource::Originate, None),
+        Entry::Peer(role) => (RouteSource::Bgp, peer(Some(role))),
+        Entry::Inside(_) => (RouteSource::Bgp, peer(None)),
     };
-    if let From::Inside(Some(number)) = from {
+    if let Entry::Inside(Some(number)) = from {
         let community: CommunityValue = format!("{OWN}:0:{number}").parse().unwrap();
         community.add_to(&mut attributes);
     }
@@ -63,9 +68,9 @@ fn run(policy: &Compiled, from: From, mut attributes: PathAttributes) -> Verdict
 
 /// What import made of a route from a peer of this role.
 fn imported(role: Role, communities: &[&str]) -> PathAttributes {
-    let policy = compile(import_rules(role, OWN, None));
+    let policy = compile_normal(import_rules(role, OWN, None));
     assert!(!policy.depends_on_prefix(), "one run serves a whole UPDATE");
-    let verdict = run(&policy, From::Role(role), with(communities));
+    let verdict = run(&policy, Entry::Peer(role), with(communities));
     assert_eq!(verdict.outcome, Outcome::Accept);
     verdict.attributes.unwrap()
 }
@@ -90,9 +95,9 @@ fn import_by_role() {
         assert_eq!(has(&attributes, "64500:2:1"), below, "{role:?}");
         assert!(has(&attributes, "64499:0:1") && has(&attributes, "64500:7"), "{role:?}");
         assert_eq!(imported(role, &["graceful-shutdown"]).local_pref, Some(0), "{role:?}");
-        let own_key = compile(import_rules(role, OWN, Some(123)));
+        let own_key = compile_normal(import_rules(role, OWN, Some(123)));
         let preferred = |communities: &[&str]| {
-            run(&own_key, From::Role(role), with(communities)).attributes.unwrap().local_pref
+            run(&own_key, Entry::Peer(role), with(communities)).attributes.unwrap().local_pref
         };
         assert_eq!(preferred(&[]), Some(123), "{role:?}");
         assert_eq!(preferred(&["graceful-shutdown"]), Some(0), "{role:?}");
@@ -101,26 +106,21 @@ fn import_by_role() {
 
 #[test]
 fn export_by_role_and_origin() {
-    use From::*;
-    let ours = [
-        Here,
-        Inside(Some(100)),
-        Inside(Some(103)),
-        Role(self::Role::Customer),
-        Role(self::Role::RouteServerClient),
-    ];
+    use Entry::*;
+    let ours =
+        [Here, Inside(Some(100)), Inside(Some(103)), Peer(Role::Customer), Peer(Role::RouteServerClient)];
     let others = [
-        Role(self::Role::Provider),
-        Role(self::Role::Peer),
-        Role(self::Role::RouteServer),
+        Peer(Role::Provider),
+        Peer(Role::Peer),
+        Peer(Role::RouteServer),
         Inside(None),
         Inside(Some(101)),
         Inside(Some(102)),
     ];
     for role in ROLES {
-        let below = matches!(role, self::Role::Customer | self::Role::RouteServerClient);
+        let below = matches!(role, Role::Customer | Role::RouteServerClient);
         for peer in [None, Some(Asn(64499))] {
-            let policy = compile(export_rules(role, OWN, peer));
+            let policy = compile_normal(export_rules(role, OWN, peer));
             assert!(!policy.depends_on_prefix());
             for from in ours {
                 assert_eq!(run(&policy, from, with(&[])).outcome, Outcome::Accept, "{from:?} to {role:?}");
@@ -140,8 +140,8 @@ fn export_by_role_and_origin() {
 }
 
 /// The AS numbers that export put before a route, or none if it was not sent.
-fn sent(role: Role, peer: Option<Asn>, from: From, communities: &[&str]) -> Option<usize> {
-    let policy = compile(export_rules(role, OWN, peer));
+fn sent(role: Role, peer: Option<Asn>, from: Entry, communities: &[&str]) -> Option<usize> {
+    let policy = compile_normal(export_rules(role, OWN, peer));
     let verdict = run(&policy, from, with(communities));
     if verdict.outcome == Outcome::Reject {
         return None;
@@ -157,7 +157,7 @@ fn sent(role: Role, peer: Option<Asn>, from: From, communities: &[&str]) -> Opti
 
 #[test]
 fn action_communities_on_own_and_customer_routes() {
-    let customer = From::Role(Role::Customer);
+    let customer = Entry::Peer(Role::Customer);
     let peer = Some(Asn(64499));
     for role in ROLES {
         let number = match role {
@@ -165,7 +165,7 @@ fn action_communities_on_own_and_customer_routes() {
             Role::Peer | Role::RouteServer => 201,
             Role::Customer | Role::RouteServerClient => 202,
         };
-        for from in [customer, From::Here, From::Inside(Some(103))] {
+        for from in [customer, Entry::Here, Entry::Inside(Some(103))] {
             for asked in [200, 201, 202] {
                 let went = sent(role, None, from, &[&format!("64500:1:{asked}")]);
                 assert_eq!(went.is_none(), asked == number, "{asked} from {from:?} to {role:?}");
@@ -191,12 +191,12 @@ fn action_communities_on_own_and_customer_routes() {
 
 #[test]
 fn nobody_else_is_heeded() {
-    for from in [From::Role(Role::Peer), From::Inside(Some(101)), From::Inside(None)] {
+    for from in [Entry::Peer(Role::Peer), Entry::Inside(Some(101)), Entry::Inside(None)] {
         let asked = ["64500:1:202", "64500:2:64499", "64500:1:303", "64500:303:64499"];
         assert_eq!(sent(Role::Customer, Some(Asn(64499)), from, &asked), Some(0), "{from:?}");
     }
-    let customer = compile(export_rules(Role::Customer, OWN, None));
-    let kept = run(&customer, From::Inside(Some(101)), with(&["64499:1:200"]));
+    let customer = compile_normal(export_rules(Role::Customer, OWN, None));
+    let kept = run(&customer, Entry::Inside(Some(101)), with(&["64499:1:200"]));
     assert_eq!(kept.attributes, None, "where it came from stays visible, as do others' communities");
 }
 
@@ -204,13 +204,13 @@ fn nobody_else_is_heeded() {
 fn blackhole_import() {
     let mut rules = blackhole_import_rules(OWN);
     rules.extend(import_rules(Role::Customer, OWN, None));
-    let policy = compile(rules);
+    let policy = compile_normal(rules);
     for mark in ["blackhole", "64500:1:666"] {
-        let verdict = run(&policy, From::Role(Role::Customer), with(&[mark]));
+        let verdict = run(&policy, Entry::Peer(Role::Customer), with(&[mark]));
         assert_eq!(verdict.next_hop, NextHopAction::Blackhole);
         assert!(has(&verdict.attributes.unwrap(), "no-export"));
     }
-    let plain = run(&policy, From::Role(Role::Customer), with(&[]));
+    let plain = run(&policy, Entry::Peer(Role::Customer), with(&[]));
     assert_eq!(plain.next_hop, NextHopAction::Default);
     assert!(!has(&plain.attributes.unwrap(), "no-export"));
 }

@@ -77,81 +77,87 @@ fn pack<K: Key>(prefix: Prefix, shift: u8) -> K {
     K::pack(prefix.bits() << shift, prefix.len().saturating_sub(shift))
 }
 
-/// VRPs with the same leading bits, sorted by prefix. What a search reads stands apart from what only a hit does.
+/// VRPs with the same leading bits, sorted by prefix. At most [`Shard::MAX_LEN`]: the last of more are left out.
 pub(super) struct Shard<K> {
     /// The leading bits that the keys leave out, left-aligned, and how many.
     leading: u128,
     shift: u8,
-    keys: Box<[K]>,
-    nodes: Box<[Node]>,
-    max_lens: Box<[u8]>,
+    entries: Box<[Entry<K>]>,
     /// How many bits of a key select a bucket, and the number of the first VRP of each bucket and of the end.
     index_bits: u32,
     starts: Box<[u32]>,
 }
 
-struct Node {
-    /// The next VRP to look at, counted from 1: the one before it of the same prefix, else of the longest prefix that
-    /// covers this one; 0: there is none.
-    link: u32,
+/// A VRP and where to look next. All in one place: a lookup waits for memory, for little else.
+struct Entry<K> {
+    key: K,
     asn: u32,
+    /// In the upper 24 bits the next VRP to look at, counted from 1: the one before it of the same prefix, else of the
+    /// longest prefix that covers this one; 0: there is none. In the last octet the longest length allowed.
+    link_and_max_len: u32,
+}
+
+impl<K> Entry<K> {
+    fn new(item: Item<K>, link: u32) -> Entry<K> {
+        let Item { key, max_len, asn } = item;
+        Entry { key, asn, link_and_max_len: link << 8 | u32::from(max_len) }
+    }
+
+    fn link(&self) -> usize {
+        (self.link_and_max_len >> 8) as usize
+    }
+
+    #[expect(clippy::cast_possible_truncation, reason = "the last octet")]
+    fn max_len(&self) -> u8 {
+        self.link_and_max_len as u8
+    }
 }
 
 impl<K> Default for Shard<K> {
     fn default() -> Shard<K> {
-        Shard {
-            leading: 0,
-            shift: 0,
-            keys: Box::default(),
-            nodes: Box::default(),
-            max_lens: Box::default(),
-            index_bits: 0,
-            starts: Box::default(),
-        }
+        Shard { leading: 0, shift: 0, entries: Box::default(), index_bits: 0, starts: Box::default() }
     }
 }
 
 /// A VRP in its shard.
-#[derive(Clone, Copy)]
 pub(super) struct Found<'a, K> {
     shard: &'a Shard<K>,
-    index: usize,
+    entry: &'a Entry<K>,
 }
 
 impl<K: Key> Found<'_, K> {
-    pub(super) fn asn(self) -> Asn {
-        Asn(self.shard.nodes.get(self.index).map_or(0, |node| node.asn))
+    pub(super) fn asn(&self) -> Asn {
+        Asn(self.entry.asn)
     }
 
-    pub(super) fn max_len(self) -> u8 {
-        self.shard.max_lens.get(self.index).copied().unwrap_or(0)
+    pub(super) fn max_len(&self) -> u8 {
+        self.entry.max_len()
     }
 
     pub(super) fn vrp(self) -> Vrp {
-        let shard = self.shard;
-        let (bits, len) = shard.keys.get(self.index).map_or((0, 0), |key| (key.bits(), key.len()));
-        let bits = shard.leading | bits >> shard.shift;
-        let prefix = Prefix::from_bits(K::FAMILY, bits, len.saturating_add(shard.shift));
+        let Shard { leading, shift, .. } = *self.shard;
+        let key = self.entry.key;
+        let prefix =
+            Prefix::from_bits(K::FAMILY, leading | key.bits() >> shift, key.len().saturating_add(shift));
         Vrp { prefix, max_len: self.max_len(), asn: self.asn() }
     }
 }
 
 impl<K> Shard<K> {
+    /// What 24 bits can count.
+    const MAX_LEN: usize = 0xff_ffff;
+
     pub(super) fn len(&self) -> usize {
-        self.keys.len()
+        self.entries.len()
     }
 
     /// The memory it takes, in octets.
     pub(super) fn bytes(&self) -> usize {
-        size_of::<Shard<K>>()
-            + size_of_val(&*self.keys)
-            + size_of_val(&*self.nodes)
-            + size_of_val(&*self.max_lens)
-            + size_of_val(&*self.starts)
+        size_of::<Shard<K>>() + size_of_val(&*self.entries) + size_of_val(&*self.starts)
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = Found<'_, K>> {
-        (0..self.keys.len()).map(|index| Found { shard: self, index })
+        self.entries.iter().map(|entry| Found { shard: self, entry })
     }
 }
 
@@ -170,83 +176,76 @@ impl<K: Key> Shard<K> {
         withdrawn.sort_unstable();
         let mut items = announced;
         items.sort_unstable();
-        let kept = self.items().filter(|item| withdrawn.binary_search(item).is_err());
-        items.extend(kept);
+        items.reserve(self.entries.len());
+        items.extend(self.items().filter(|item| withdrawn.binary_search(item).is_err()));
         // Two sorted runs: this sort sees that and only merges them.
         items.sort();
         items.dedup();
+        items.truncate(Self::MAX_LEN);
         Shard::from_sorted(leading, shift, &items)
     }
 
     fn items(&self) -> impl Iterator<Item = Item<K>> {
-        let parts = self.keys.iter().zip(&*self.nodes).zip(&*self.max_lens);
-        parts.map(|((key, node), max_len)| Item { key: *key, max_len: *max_len, asn: node.asn })
+        self.entries.iter().map(|entry| Item { key: entry.key, max_len: entry.max_len(), asn: entry.asn })
     }
 
     fn from_sorted(leading: u128, shift: u8, items: &[Item<K>]) -> Shard<K> {
-        let mut shard = Shard {
-            leading,
-            shift,
-            keys: items.iter().map(|item| item.key).collect(),
-            nodes: Box::default(),
-            max_lens: items.iter().map(|item| item.max_len).collect(),
-            index_bits: items.len().checked_ilog2().unwrap_or(0).saturating_sub(2).min(Self::MAX_INDEX_BITS),
-            starts: Box::default(),
-        };
-        // The prefixes that cover the one at hand, the number of the last VRP of each.
+        let index_bits = items.len().checked_ilog2().unwrap_or(0).saturating_sub(2).min(Self::MAX_INDEX_BITS);
+        // The prefixes that cover the one at hand, with the number of the last VRP of each.
         let mut open: Vec<(K, u32)> = Vec::new();
-        let mut nodes = Vec::with_capacity(items.len());
-        let mut starts: Vec<u32> = Vec::new();
+        let mut entries = Vec::with_capacity(items.len());
+        let mut starts: Vec<u32> = Vec::with_capacity((1 << index_bits) + 1);
         for (number, item) in (1u32..).zip(items) {
             while open.last().is_some_and(|(key, _)| !covers(*key, item.key.bits(), item.key.len())) {
                 open.pop();
             }
-            nodes.push(Node { link: open.last().map_or(0, |(_, number)| *number), asn: item.asn });
+            entries.push(Entry::new(*item, open.last().map_or(0, |(_, number)| *number)));
             if open.last().is_some_and(|(key, _)| *key == item.key) {
                 open.pop();
             }
             open.push((item.key, number));
-            let buckets = shard.bucket(item.key).saturating_add(1);
+            let buckets = bucket(item.key, index_bits).saturating_add(1);
             starts.resize(starts.len().max(buckets), number.saturating_sub(1));
         }
-        starts.resize((1 << shard.index_bits) + 1, u32::try_from(items.len()).unwrap_or(u32::MAX));
-        (shard.nodes, shard.starts) = (nodes.into(), starts.into());
-        shard
-    }
-
-    fn bucket(&self, key: K) -> usize {
-        let leading = key.bits().checked_shr(128 - self.index_bits).unwrap_or(0);
-        usize::try_from(leading).unwrap_or(0)
+        starts.resize((1 << index_bits) + 1, u32::try_from(items.len()).unwrap_or(u32::MAX));
+        Shard { leading, shift, entries: entries.into(), index_bits, starts: starts.into() }
     }
 
     /// The VRPs that cover `prefix`, the longest first.
     pub(super) fn covering(&self, prefix: Prefix) -> impl Iterator<Item = Found<'_, K>> {
         let mut next = self.closest(prefix);
         std::iter::from_fn(move || {
-            let index = next.checked_sub(1)?;
-            next = self.nodes.get(index)?.link as usize;
-            Some(Found { shard: self, index })
+            let entry = next?;
+            next = self.numbered(entry.link());
+            Some(Found { shard: self, entry })
         })
     }
 
-    /// The longest VRP that covers `prefix`, counted from 1; 0: there is none.
-    fn closest(&self, prefix: Prefix) -> usize {
+    /// The longest VRP that covers `prefix`.
+    fn closest(&self, prefix: Prefix) -> Option<&Entry<K>> {
         let wanted: K = pack(prefix, self.shift);
-        let bucket = self.bucket(wanted);
-        let start = |bucket: usize| self.starts.get(bucket).map_or(0, |start| *start as usize);
-        let range = start(bucket)..start(bucket.saturating_add(1));
-        let Some(keys) = self.keys.get(range.clone()) else { return 0 };
-        let mut next = range.start + keys.partition_point(|key| *key <= wanted);
+        let bucket = bucket(wanted, self.index_bits);
+        let start = |bucket: usize| self.starts.get(bucket).map(|start| *start as usize);
+        let range = start(bucket)?..start(bucket.saturating_add(1))?;
+        let entries = self.entries.get(range.clone())?;
+        // The last one not after the prefix: it, or one it is linked to, covers the prefix if any does.
+        let last = range.start + entries.partition_point(|entry| entry.key <= wanted);
         let (bits, len) = (prefix.bits() << self.shift, prefix.len().saturating_sub(self.shift));
-        while let Some(index) = next.checked_sub(1) {
-            match (self.keys.get(index), self.nodes.get(index)) {
-                (Some(key), _) if covers(*key, bits, len) => return next,
-                (_, Some(node)) => next = node.link as usize,
-                (_, None) => return 0,
-            }
+        let mut entry = self.numbered(last)?;
+        while !covers(entry.key, bits, len) {
+            entry = self.numbered(entry.link())?;
         }
-        0
+        Some(entry)
     }
+
+    fn numbered(&self, number: usize) -> Option<&Entry<K>> {
+        self.entries.get(number.checked_sub(1)?)
+    }
+}
+
+fn bucket<K: Key>(key: K, index_bits: u32) -> usize {
+    let leading = key.bits().checked_shr(128 - index_bits).unwrap_or(0);
+    usize::try_from(leading).unwrap_or(0)
 }
 
 /// Whether the prefix of a key covers one of `len` left-aligned `bits`.

@@ -182,7 +182,7 @@ fn errors_in_conditions() {
     accept if rpki unknown
                    ^^^^^^^ expected `valid`, `invalid` or `not-found`, found `unknown`
     accept if irr ok
-                  ^^ expected `match`, found `ok`
+                  ^^ expected `match`, `covers` or `origin`, found `ok`
     accept if as-path ~ 65000
                         ^^^^^ expected a regular expression in quotes, found `65000`
     accept if as-path matches "x"
