@@ -68,6 +68,7 @@ impl Config {
             originate,
             redistribute,
             host_routes,
+            edge,
             rpki,
             irr,
             peeringdb,
@@ -83,6 +84,7 @@ impl Config {
         compare("router", router, &new.router, &mut changes);
         compare("kernel", kernel, &new.kernel, &mut changes);
         compare("api", api, &new.api, &mut changes);
+        compare("edge", edge, &new.edge, &mut changes);
         compare("rpki", rpki, &new.rpki, &mut changes);
         compare("irr", irr, &new.irr, &mut changes);
         compare("peeringdb", peeringdb, &new.peeringdb, &mut changes);

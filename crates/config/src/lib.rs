@@ -17,6 +17,7 @@ mod load;
 pub mod model;
 mod not_yet;
 mod read;
+mod shipped;
 mod source;
 mod suggest;
 

@@ -20,35 +20,18 @@ pub struct NotYet {
     pub message: String,
 }
 
-/// Sections by name (`rpki`), keys within them by `section.key`; those of peers, groups and dynamic peers by
-/// `peer.key`; conditions of rules by `policy.word`. The text says what happens instead.
+/// Sections by name (`dynamic-peer`), keys within them by `section.key`; those of peers, groups and dynamic peers by
+/// `peer.key`. The text says what happens instead.
 const ROWS: &[(&str, &str)] = &[
-    ("rpki", "no route is validated"),
-    ("irr", "no as-set is resolved"),
-    ("peeringdb", "PeeringDB is not asked"),
     ("dynamic-peer", "none of these peers is accepted"),
     ("redistribute.static", "nothing is redistributed"),
     ("redistribute.kernel", "nothing is redistributed"),
     ("host-routes.filter", "no nftables rule is made"),
     ("peer.interface", "a peer without an address is not found by itself"),
-    ("peer.rpki", "no route is validated"),
-    ("peer.irr", "no route is filtered by it"),
-    ("peer.bogons", "bogons are not rejected"),
-    ("peer.max-prefix", "prefixes are not limited"),
-    ("peer.max-prefix-out", "prefixes are not limited"),
     ("peer.bfd", "the session is watched by its hold timer alone"),
     ("peer.add-path", "one path of a prefix is sent and taken"),
     ("peer.graceful-restart", "sessions restart without it"),
     ("peer.extended-next-hop", "IPv4 routes need IPv4 next hops"),
-    (
-        "peer.role",
-        "the built-in edge policy is not there, so without `import` and `export` of its own the peer takes nothing and gives nothing",
-    ),
-    ("peer.role-with-policy", "the role is not negotiated and OTC is not set; `import` and `export` apply"),
-    ("peer.communities", "only standard communities are added"),
-    ("policy.rpki", "there is no RPKI data, so `rpki` conditions are false"),
-    ("policy.aspa", "there is no ASPA data, so `aspa` conditions are false"),
-    ("policy.irr", "there is no IRR data, so `irr match` is false"),
 ];
 
 /// What happens instead of `key`; `None` if the key is done.

@@ -1,5 +1,10 @@
 //! From raw to checked: names resolved, groups merged, defaults applied, what contradicts itself reported.
 
+mod blocklist;
+mod builtin;
+mod checks;
+mod data;
+mod edge;
 mod local;
 mod peer;
 mod policy;
@@ -9,16 +14,17 @@ mod session;
 
 use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
 
-use siskin_net::FamilyMap;
+use siskin_net::{Asn, FamilyMap};
+use siskin_policy::PrefixPattern;
 
 use crate::diagnostic::Report;
-use crate::model::{Api, Config, HostPort, Irr, Kernel, Multipath, OnStop, PeeringDb, Router, Rpki};
+use crate::model::{Api, Config, Edge, Kernel, Multipath, OnStop, Router, Rpki};
 use crate::not_yet::{self, NotYet};
-use crate::read::raw::{Raw, RawApi, RawIrr, RawKernel, RawPeeringDb, RawRouter, RawRpki};
+use crate::read::raw::{Raw, RawApi, RawKernel, RawRouter};
 use crate::source::{Location, Spanned};
 
 /// The most peers: their dense numbers are 16 bits wide, some of which local sources need.
@@ -32,26 +38,37 @@ struct Checker<'r> {
     not_yet: Vec<NotYet>,
     /// Which warning was given for which place: a group's key is used by many peers but written once.
     warned: BTreeSet<(&'static str, Location)>,
+    patterns: checks::Shared<PrefixPattern>,
+    asn_ranges: checks::Shared<RangeInclusive<Asn>>,
+}
+
+/// The most octets of a TCP MD5 key, as the kernel has it.
+const MAX_MD5_KEY: usize = 80;
+
+/// What the peers are checked against.
+struct Context {
+    policies: policy::Policies,
+    edge: Edge,
+    rpki: Rpki,
+    local_asn: Asn,
 }
 
 /// Checks everything. `None`: something is wrong and reported.
 /// `running` is the configuration in whose place this one comes.
-pub(crate) fn check(raw: Raw, base: &Path, running: Option<&Config>, report: &mut Report) -> Option<Config> {
-    let mut checker = Checker { report, base, not_yet: Vec::new(), warned: BTreeSet::new() };
-    let policies = policy::compile(&raw, running.map(|config| &*config.policies), checker.report);
-    checker.conditions_not_yet(&raw.policies, &policies);
-    let router = checker.router(raw.router);
-    let kernel = kernel(raw.kernel.map(|(_, raw)| raw).unwrap_or_default());
-    let api = api(raw.api.map(|(_, raw)| raw).unwrap_or_default());
-    let rpki = checker.rpki(raw.rpki);
-    let irr = checker.irr(raw.irr);
-    let peeringdb = checker.peeringdb(raw.peeringdb);
-    let originate = checker.originate(raw.originate);
-    let redistribute = checker.redistribute(raw.redistribute, &policies);
-    let host_routes = checker.host_routes(raw.host_routes, &policies);
-    // Without a router AS the peers are still worth checking; AS 0 stands in and goes nowhere.
-    let local_asn = router.as_ref().map(|r| r.asn).unwrap_or_default();
-    let groups = peer::Groups::new(raw.peer_groups);
+pub(crate) fn check(
+    mut raw: Raw,
+    base: &Path,
+    running: Option<&Config>,
+    report: &mut Report,
+) -> Option<Config> {
+    let mut checker = Checker {
+        report,
+        base,
+        not_yet: Vec::new(),
+        warned: BTreeSet::new(),
+        patterns: checks::Shared::default(),
+        asn_ranges: checks::Shared::default(),
+    };
     if let Some(extra) = raw.peers.get(MAX_PEERS) {
         checker
             .report
@@ -59,8 +76,29 @@ pub(crate) fn check(raw: Raw, base: &Path, running: Option<&Config>, report: &mu
             .label("the first too many");
         return None;
     }
-    let peers = checker.peers(raw.peers, &groups, &policies, local_asn);
-    let dynamic_peers = checker.dynamic_peers(raw.dynamic_peers, &groups, &policies, local_asn);
+    checker.inherit_all(&mut raw);
+    let router = checker.router(raw.router.take());
+    // Without a router AS the peers are still worth checking; AS 0 stands in and goes nowhere.
+    let local_asn = router.as_ref().map(|r| r.asn).unwrap_or_default();
+    let policies = policy::compile(&raw, local_asn, running.map(|config| &*config.policies), checker.report);
+    let kernel = kernel(raw.kernel.map(|(_, raw)| raw).unwrap_or_default());
+    let api = api(raw.api.map(|(_, raw)| raw).unwrap_or_default());
+    let rpki = checker.rpki(raw.rpki);
+    checker.conditions_without_data(&raw.policies, &policies, &rpki);
+    let irr = data::irr(raw.irr);
+    let peeringdb = checker.peeringdb(raw.peeringdb);
+    let originate = checker.originate(raw.originate);
+    let redistribute = checker.redistribute(raw.redistribute, &policies);
+    let host_routes = checker.host_routes(raw.host_routes, &policies);
+    let own = edge::own_prefixes(&originate, &host_routes);
+    let all_keys =
+        raw.peers.iter().map(|p| &p.value.keys).chain(raw.dynamic_peers.iter().map(|p| &p.value.keys));
+    let any_role = all_keys.into_iter().any(|keys| keys.role.is_some());
+    let edge = checker.edge(raw.edge.map(|(_, raw)| raw).unwrap_or_default(), local_asn, own, any_role);
+    let context = Context { policies, edge, rpki, local_asn };
+    let peers = checker.peers(raw.peers, &context);
+    let dynamic_peers = checker.dynamic_peers(raw.dynamic_peers, &context);
+    let Context { policies, edge, rpki, .. } = context;
     let not_yet = checker.not_yet;
     if report.failed() {
         return None;
@@ -72,6 +110,7 @@ pub(crate) fn check(raw: Raw, base: &Path, running: Option<&Config>, report: &mu
         originate,
         redistribute,
         host_routes,
+        edge,
         rpki,
         irr,
         peeringdb,
@@ -129,6 +168,7 @@ impl Checker<'_> {
             listen,
             multipath: raw.multipath.map_or(Multipath::Relaxed, |m| m.value),
             state_dir: raw.state_dir.map_or_else(|| PathBuf::from("/var/lib/siskin"), |d| d.value),
+            drain: raw.drain.is_some_and(|d| d.value),
         })
     }
 
@@ -145,43 +185,6 @@ impl Checker<'_> {
             }
         }
         seen.into_iter().map(|address| address.value).collect()
-    }
-
-    fn rpki(&mut self, raw: Option<(Location, RawRpki)>) -> Rpki {
-        let Some((at, raw)) = raw else { return Rpki::default() };
-        self.not_yet("rpki", "rpki", at);
-        Rpki {
-            servers: raw
-                .servers
-                .map_or_else(Vec::new, |list| list.value.into_iter().map(|s| s.value).collect()),
-            slurm: raw.slurm.map(|s| s.value),
-        }
-    }
-
-    fn irr(&mut self, raw: Option<(Location, RawIrr)>) -> Irr {
-        if let Some((at, _)) = raw {
-            self.not_yet("irr", "irr", at);
-        }
-        let raw = raw.map(|(_, raw)| raw).unwrap_or_default();
-        let sources = || ["RPKI", "RIPE", "ARIN", "APNIC", "AFRINIC", "LACNIC"].map(str::to_owned).to_vec();
-        Irr {
-            server: raw
-                .server
-                .map_or_else(|| HostPort { host: "rr.ntt.net".to_owned(), port: 43 }, |s| s.value),
-            sources: raw.sources.map_or_else(sources, |s| s.value),
-            refresh: raw.refresh.map_or(Duration::from_secs(12 * 3600), |r| r.value),
-        }
-    }
-
-    fn peeringdb(&mut self, raw: Option<(Location, RawPeeringDb)>) -> PeeringDb {
-        if let Some((at, _)) = raw {
-            self.not_yet("peeringdb", "peeringdb", at);
-        }
-        let raw = raw.map(|(_, raw)| raw).unwrap_or_default();
-        PeeringDb {
-            url: raw.url.map_or_else(|| "https://www.peeringdb.com/api".to_owned(), |u| u.value),
-            api_key_file: raw.api_key_file.map(|f| f.value),
-        }
     }
 }
 

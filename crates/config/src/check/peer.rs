@@ -3,23 +3,16 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-use siskin_net::{Asn, Prefix};
+use siskin_net::Prefix;
 
-use super::Checker;
-use super::policy::Policies;
-use crate::model::{DynamicPeer, Endpoint, Peer, SessionSettings};
-use crate::read::raw::{Named, PeerKeys, RawDynamicPeer, RawPeer, RawPeerGroup};
+use super::{Checker, Context};
+use crate::model::{DynamicPeer, Endpoint, Peer};
+use crate::read::raw::{Named, PeerKeys, Raw, RawDynamicPeer, RawPeer, RawPeerGroup};
 use crate::source::{Location, Spanned};
 use crate::suggest;
 
 /// The peer groups by name.
-pub(super) struct Groups(BTreeMap<String, RawPeerGroup>);
-
-impl Groups {
-    pub(super) fn new(list: Vec<Named<RawPeerGroup>>) -> Groups {
-        Groups(list.into_iter().map(|group| (group.name.value, group.value)).collect())
-    }
-}
+type Groups = BTreeMap<String, RawPeerGroup>;
 
 /// The table a peer is declared in: `peer.transit-a`, and where its name stands.
 pub(super) struct Table {
@@ -39,18 +32,22 @@ impl Table {
 }
 
 impl Checker<'_> {
-    pub(super) fn peers(
-        &mut self,
-        list: Vec<Named<RawPeer>>,
-        groups: &Groups,
-        policies: &Policies,
-        local_asn: Asn,
-    ) -> BTreeMap<String, Peer> {
+    /// Gives every peer the keys of its group.
+    pub(super) fn inherit_all(&mut self, raw: &mut Raw) {
+        let groups: Groups = raw.peer_groups.drain(..).map(|group| (group.name.value, group.value)).collect();
+        for peer in &mut raw.peers {
+            self.inherit(&mut peer.value.keys, peer.value.group.as_ref(), &groups);
+        }
+        for peer in &mut raw.dynamic_peers {
+            self.inherit(&mut peer.value.keys, peer.value.group.as_ref(), &groups);
+        }
+    }
+
+    pub(super) fn peers(&mut self, list: Vec<Named<RawPeer>>, context: &Context) -> BTreeMap<String, Peer> {
         let mut endpoints = BTreeMap::new();
         let mut peers = BTreeMap::new();
-        for Named { name, value: RawPeer { group, mut keys } } in list {
+        for Named { name, value: RawPeer { group, keys } } in list {
             let table = Table::new("peer", &name);
-            self.inherit(&mut keys, group.as_ref(), groups);
             let endpoint = self.endpoint(&keys, &table);
             if let Some(endpoint) = &endpoint {
                 let key = Spanned { value: identity(&endpoint.value), at: endpoint.at };
@@ -62,9 +59,8 @@ impl Checker<'_> {
                 });
             }
             let endpoint = endpoint.map(|e| e.value);
-            let session = self.session(&keys, &table, endpoint.as_ref(), local_asn);
-            let kind = session.as_ref().map(SessionSettings::kind);
-            let routes = self.routes(&keys, &table, kind, policies);
+            let session = self.session(&keys, &table, endpoint.as_ref(), context.local_asn);
+            let routes = self.routes(&keys, &table, session.as_ref(), context);
             let (Some(endpoint), Some(session), Some(routes)) = (endpoint, session, routes) else { continue };
             let peer = Peer {
                 name: name.value.clone(),
@@ -83,16 +79,13 @@ impl Checker<'_> {
     pub(super) fn dynamic_peers(
         &mut self,
         list: Vec<Named<RawDynamicPeer>>,
-        groups: &Groups,
-        policies: &Policies,
-        local_asn: Asn,
+        context: &Context,
     ) -> BTreeMap<String, DynamicPeer> {
         let mut peers = BTreeMap::new();
         let mut ranges: BTreeMap<Prefix, Location> = BTreeMap::new();
-        for Named { name, value: mut raw } in list {
+        for Named { name, value: raw } in list {
             let table = Table::new("dynamic-peer", &name);
             self.not_yet("dynamic-peer", &table.path, raw.at);
-            self.inherit(&mut raw.keys, raw.group.as_ref(), groups);
             if !raw.has_range {
                 self.report
                     .error(raw.at, format!("[{}] needs `range` or `interfaces`", table.path))
@@ -101,9 +94,8 @@ impl Checker<'_> {
             for range in &raw.range {
                 self.is_first(&mut ranges, *range, |r| format!("two dynamic peers take `{r}`"));
             }
-            let session = self.session(&raw.keys, &table, None, local_asn);
-            let kind = session.as_ref().map(SessionSettings::kind);
-            let routes = self.routes(&raw.keys, &table, kind, policies);
+            let session = self.session(&raw.keys, &table, None, context.local_asn);
+            let routes = self.routes(&raw.keys, &table, session.as_ref(), context);
             let (Some(session), Some(routes)) = (session, routes) else { continue };
             let peer = DynamicPeer {
                 name: name.value.clone(),
@@ -123,10 +115,10 @@ impl Checker<'_> {
 
     fn inherit(&mut self, keys: &mut PeerKeys, group: Option<&Spanned<String>>, groups: &Groups) {
         let Some(name) = group else { return };
-        match groups.0.get(&name.value) {
+        match groups.get(&name.value) {
             Some(group) => keys.inherit(&group.keys),
             None => {
-                let known = groups.0.keys().map(String::as_str);
+                let known = groups.keys().map(String::as_str);
                 self.report
                     .error(name.at, format!("there is no peer group `{}`", name.value))
                     .label("not declared")

@@ -3,12 +3,14 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use siskin_net::Asn;
 use siskin_policy::{
     CommunityPattern, Compiled, Needs, PolicyError, PolicySet, PolicySource, PrefixPattern, RuleSource, Sets,
 };
 
-use super::Checker;
+use super::{Checker, builtin};
 use crate::diagnostic::Report;
+use crate::model::Rpki;
 use crate::read::raw::{Named, Raw, RawPolicy, RawSet};
 use crate::read::within;
 use crate::source::{Location, Spanned};
@@ -30,19 +32,31 @@ pub(super) struct Policies {
 }
 
 impl Checker<'_> {
-    /// Notes the policies that ask for facts this version does not have.
-    pub(super) fn conditions_not_yet(&mut self, raw: &[Named<RawPolicy>], policies: &Policies) {
-        const FACTS: [(Needs, &str); 3] = [(Needs::RPKI, "rpki"), (Needs::ASPA, "aspa"), (Needs::IRR, "irr")];
+    /// Warns of conditions over RPKI data where there will be none.
+    pub(super) fn conditions_without_data(
+        &mut self,
+        raw: &[Named<RawPolicy>],
+        policies: &Policies,
+        rpki: &Rpki,
+    ) {
+        const FACTS: [(Needs, &str, &str); 2] = [
+            (Needs::RPKI, "rpki", "every route is `not-found`"),
+            (Needs::ASPA, "aspa", "every path is `unknown`"),
+        ];
+        if !rpki.servers.is_empty() {
+            return;
+        }
         for Named { name, value } in raw {
             let Some(policy) = policies.set.as_ref().and_then(|set| set.get(&name.value)) else { continue };
-            for (_, word) in FACTS.iter().filter(|(needs, _)| policy.needs().contains(*needs)) {
+            for (_, word, effect) in FACTS.iter().filter(|(needs, ..)| policy.needs().contains(*needs)) {
                 // A policy that only calls another has no such rule of its own.
                 let rule = value.rules.iter().find(|rule| rule.value.split_whitespace().any(|w| w == *word));
-                if let Some(rule) = rule {
-                    let start = rule.value.find(word).unwrap_or(0);
-                    let at = within(rule.at, &rule.value, start, start + word.len(), self.report);
-                    self.not_yet(&format!("policy.{word}"), &format!("policy.{}: {word}", name.value), at);
-                }
+                let Some(rule) = rule else { continue };
+                let start = rule.value.find(word).unwrap_or(0);
+                let at = within(rule.at, &rule.value, start, start + word.len(), self.report);
+                let message =
+                    format!("policy `{}` asks for `{word}`, but [rpki] has no `servers`", name.value);
+                self.report.warning(at, message).label(*effect);
             }
         }
     }
@@ -62,14 +76,20 @@ impl Policies {
         self.set.as_ref()?.get(&name.value)
     }
 
-    /// A built-in policy.
-    pub(super) fn accept_all(&self) -> Option<Arc<Compiled>> {
-        self.set.as_ref()?.get("accept-all")
+    /// A policy that no file declares.
+    pub(super) fn built_in(&self, name: &str) -> Option<Arc<Compiled>> {
+        self.set.as_ref()?.get(name)
     }
 }
 
-/// Compiles all policies of the file; `running` are those whose rule ids are in use.
-pub(super) fn compile(raw: &Raw, running: Option<&PolicySet>, report: &mut Report) -> Policies {
+/// Compiles all policies of the file and those of the roles its peers have; `running` are those whose rule ids are
+/// in use.
+pub(super) fn compile(
+    raw: &Raw,
+    local_asn: Asn,
+    running: Option<&PolicySet>,
+    report: &mut Report,
+) -> Policies {
     let sets = Sets {
         prefix_sets: members(&raw.prefix_sets, report, |text| {
             text.parse::<PrefixPattern>().map_err(|e| (e.span.start, e.span.end, e.message, e.help))
@@ -79,14 +99,16 @@ pub(super) fn compile(raw: &Raw, running: Option<&PolicySet>, report: &mut Repor
         }),
         peers: Some(raw.peers.iter().map(|peer| peer.name.value.clone()).collect()),
     };
-    let sources = raw.policies.iter().filter_map(|policy| source(policy, report)).collect();
+    let mut sources: Vec<PolicySource> =
+        raw.policies.iter().filter_map(|policy| source(policy, report)).collect();
+    sources.extend(builtin::sources(raw, local_asn));
     let compiled = match running {
         Some(running) => running.recompile(sources, &sets),
         None => PolicySet::compile(sources, &sets),
     };
     let set = match compiled {
         Ok(set) => {
-            for warning in set.warnings() {
+            for warning in set.warnings().iter().filter(|w| !builtin::is_name(&w.policy)) {
                 let (at, message) = place(&raw.policies, warning, report);
                 report.warning(at, message).maybe_help(warning.help.clone());
             }

@@ -2,54 +2,59 @@
 
 use siskin_net::{FamilySet, Role};
 
-use super::Checker;
 use super::peer::Table;
-use super::policy::Policies;
-use crate::model::{NextHopMode, PeerKind, PolicyChoice, RouteSettings, RpkiMode};
+use super::{Checker, Context, builtin, checks};
+use crate::model::{
+    AsnRule, IrrFilter, IrrSource, MaxPrefix, MaxPrefixSource, NextHopMode, PeerKind, PolicyChoice,
+    RouteSettings, Rpki, RpkiMode, SessionSettings,
+};
 use crate::read::raw::PeerKeys;
 use crate::source::Spanned;
 
 impl Checker<'_> {
+    /// `session` is `None` where it is wrong, which is reported.
     pub(super) fn routes(
         &mut self,
         keys: &PeerKeys,
         table: &Table,
-        kind: Option<PeerKind>,
-        policies: &Policies,
+        session: Option<&SessionSettings>,
+        context: &Context,
     ) -> Option<RouteSettings> {
+        let kind = session.map(SessionSettings::kind);
+        let external = kind == Some(PeerKind::External);
         let role = self.role(keys, table, kind);
-        let import = self.policy(keys.import.as_ref(), role, kind, policies);
-        let export = self.policy(keys.export.as_ref(), role, kind, policies);
-        if let Some(raw) = keys.role.filter(|_| role.is_some()) {
-            let by_role = [&import, &export].iter().any(|p| matches!(p, Some(PolicyChoice::Role(_))));
-            let row = if by_role { "peer.role" } else { "peer.role-with-policy" };
-            self.not_yet(row, &table.key("role"), raw.at);
-        }
-        self.filters_not_yet(keys, table);
+        let import = self.policy(keys.import.as_ref(), context, kind, || builtin::import_of(role, keys));
+        let export = self.policy(keys.export.as_ref(), context, kind, || builtin::export_of(role, keys));
         if let Some(client) = keys.route_reflector_client.filter(|c| c.value)
-            && kind == Some(PeerKind::External)
+            && external
         {
             self.report
                 .error(client.at, "only an internal peer can be a route reflection client (RFC 4456)")
                 .label(format!("[{}] is external", table.path));
         }
+        if let Some(bfd) = keys.bfd.filter(|b| b.value.is_some()) {
+            self.not_yet("peer.bfd", &table.key("bfd"), bfd.at);
+        }
+        self.what_one_as_alone_can_have(keys, table);
+        let direct = session.is_some_and(|session| session.ttl.is_direct());
+        let of = checks::Of { role, external, direct };
+        let checks = self.checks(keys, table, &of, &context.edge);
+        let rpki = self.rpki_mode(keys, table, role, &context.rpki);
         let next_hop = self.next_hop(keys);
-        let external = kind == Some(PeerKind::External);
         let (communities_in, communities_out) = keys.communities.clone().map(|c| c.value).unwrap_or_default();
+        let hides_private = matches!(role, Some(Role::Provider | Role::Peer | Role::RouteServer));
         Some(RouteSettings {
             import: import?,
             export: export?,
-            rpki: keys
-                .rpki
-                .map_or(if role.is_some() { RpkiMode::RejectInvalid } else { RpkiMode::Off }, |r| r.value),
+            rpki,
             irr: keys.irr.clone().and_then(|i| i.value),
-            bogons: keys.bogons.map_or(role.is_some(), |b| b.value),
+            checks,
+            drain: keys.drain.is_some_and(|d| d.value),
             max_prefix: keys.max_prefix.clone().and_then(|m| m.value),
             max_prefix_out: keys.max_prefix_out.clone().and_then(|m| m.value),
             default_originate: keys.default_originate.map_or(FamilySet::EMPTY, |d| d.value),
             next_hop,
-            route_reflector_client: keys.route_reflector_client.is_some_and(|c| c.value),
-            remove_private_as: keys.remove_private_as.is_some_and(|r| r.value),
+            remove_private_as: keys.remove_private_as.map_or(hides_private, |r| r.value),
             allow_own_as: keys.allow_own_as.map_or(0, |a| a.value),
             enforce_first_as: keys
                 .enforce_first_as
@@ -78,37 +83,58 @@ impl Checker<'_> {
     fn policy(
         &mut self,
         name: Option<&Spanned<String>>,
-        role: Option<Role>,
+        context: &Context,
         kind: Option<PeerKind>,
-        policies: &Policies,
+        of_role: impl FnOnce() -> Option<(Role, String)>,
     ) -> Option<PolicyChoice> {
-        match (name, role, kind) {
-            (Some(name), ..) => policies.find(name, self.report).map(PolicyChoice::Named),
-            (None, Some(role), _) => Some(PolicyChoice::Role(role)),
-            (None, None, Some(PeerKind::Internal)) => policies.accept_all().map(PolicyChoice::Named),
-            (None, None, _) => Some(PolicyChoice::None),
+        let policies = &context.policies;
+        if let Some(name) = name {
+            return policies.find(name, self.report).map(PolicyChoice::Named);
+        }
+        match (of_role(), kind) {
+            (Some((role, name)), _) => Some(PolicyChoice::Role(role, policies.built_in(&name)?)),
+            (None, Some(PeerKind::Internal)) => policies.built_in("accept-all").map(PolicyChoice::Named),
+            (None, _) => Some(PolicyChoice::None),
         }
     }
 
-    fn filters_not_yet(&mut self, keys: &PeerKeys, table: &Table) {
-        let used = [
-            ("rpki", keys.rpki.filter(|r| r.value != RpkiMode::Off).map(|r| r.at)),
-            ("irr", keys.irr.as_ref().filter(|i| i.value.is_some()).map(|i| i.at)),
-            ("bogons", keys.bogons.filter(|b| b.value).map(|b| b.at)),
-            ("max-prefix", keys.max_prefix.as_ref().filter(|m| m.value.is_some()).map(|m| m.at)),
-            ("max-prefix-out", keys.max_prefix_out.as_ref().filter(|m| m.value.is_some()).map(|m| m.at)),
-            ("bfd", keys.bfd.filter(|b| b.value.is_some()).map(|b| b.at)),
-        ];
-        if let Some(communities) = &keys.communities
-            && [&communities.value.0, &communities.value.1]
-                .iter()
-                .any(|c| !c.large.is_empty() || !c.extended.is_empty())
-        {
-            self.not_yet("peer.communities", &table.key("communities"), communities.at);
+    /// `rpki`, and that it needs data if it was asked for.
+    fn rpki_mode(&mut self, keys: &PeerKeys, table: &Table, role: Option<Role>, rpki: &Rpki) -> RpkiMode {
+        let Some(mode) = keys.rpki else {
+            return if role.is_some() { RpkiMode::RejectInvalid } else { RpkiMode::Off };
+        };
+        let effect = match mode.value {
+            RpkiMode::RejectInvalid => "no route is validated, so none is rejected",
+            RpkiMode::RequireValid => "no route is valid, so none is accepted",
+            RpkiMode::Off => return RpkiMode::Off,
+        };
+        if rpki.servers.is_empty() && self.warned.insert((effect, mode.at)) {
+            self.report
+                .warning(mode.at, format!("`{}` is set, but [rpki] has no `servers`", table.key("rpki")))
+                .label(effect)
+                .help("add [rpki] with `servers = [\"HOST:PORT\"]`, the RTR caches to ask");
         }
-        for (key, at) in used {
-            if let Some(at) = at {
-                self.not_yet(&format!("peer.{key}"), &table.key(key), at);
+        mode.value
+    }
+
+    /// PeeringDB is asked by AS number, so what comes from there needs a peer of a single one.
+    fn what_one_as_alone_can_have(&mut self, keys: &PeerKeys, table: &Table) {
+        if keys.asn.as_ref().is_none_or(|asn| matches!(asn.value, AsnRule::Is(_))) {
+            return;
+        }
+        let auto = |irr: &IrrFilter| irr.as_set == IrrSource::Auto;
+        let irr = keys.irr.as_ref().filter(|irr| irr.value.as_ref().is_some_and(auto));
+        let asks = |limit: &MaxPrefix| matches!(limit.source, MaxPrefixSource::PeeringDb(_));
+        let limit = keys.max_prefix.as_ref().filter(|limit| limit.value.as_ref().is_some_and(asks));
+        let found = [("irr", irr.map(|irr| irr.at)), ("max-prefix", limit.map(|limit| limit.at))];
+        for (key, at) in found {
+            let Some(at) = at else { continue };
+            let draft = self
+                .report
+                .error(at, format!("`{}` asks PeeringDB, which is asked by AS number", table.key(key)))
+                .label("which AS is meant?");
+            if let Some(asn) = &keys.asn {
+                draft.also(asn.at, "the peer's AS number is not given");
             }
         }
     }

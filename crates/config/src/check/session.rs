@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use siskin_net::{Asn, FamilySet};
 
+use super::Checker;
 use super::peer::Table;
-use super::{Checker, secret};
-use crate::model::{AddPath, AddPathSend, AsnRule, Endpoint, GracefulRestart, Secret, SessionSettings, Ttl};
+use super::secret::SecretKeys;
+use crate::model::{AddPath, AddPathSend, AsnRule, Endpoint, GracefulRestart, SessionSettings, Ttl};
 use crate::read::TtlSecurity;
 use crate::read::raw::PeerKeys;
 use crate::source::Spanned;
@@ -21,7 +22,13 @@ impl Checker<'_> {
         router_asn: Asn,
     ) -> Option<SessionSettings> {
         let source = self.source(keys, endpoint);
-        let password = self.password(keys);
+        let password = self.secret(&SecretKeys {
+            key: "password",
+            value: &keys.password,
+            file: &keys.password_file,
+            max: super::MAX_MD5_KEY,
+            required: true,
+        });
         let local_asn = keys.local_asn.map_or(router_asn, |l| l.value);
         let asn = self.asn(keys, table, local_asn);
         let ttl = self.ttl(keys, asn.as_ref().is_some_and(|rule| rule.is_internal(local_asn)));
@@ -52,7 +59,20 @@ impl Checker<'_> {
             add_path: keys.add_path.map_or(AddPath { receive: false, send: AddPathSend::Off }, |a| a.value),
             graceful_restart: keys.graceful_restart.map_or(Some(default_restart), |g| g.value),
             role: keys.role.map(|r| r.value),
+            role_strict: self.role_strict(keys),
+            route_reflector_client: keys.route_reflector_client.is_some_and(|c| c.value),
         })
+    }
+
+    fn role_strict(&mut self, keys: &PeerKeys) -> bool {
+        let Some(strict) = keys.role_strict.filter(|strict| strict.value) else { return false };
+        if keys.role.is_none() {
+            self.report
+                .error(strict.at, "`role-strict` asks the peer for a role, but it has none here")
+                .label("no `role`")
+                .help("role = \"peer\" says what the peer is to us (RFC 9234)");
+        }
+        true
     }
 
     fn asn(&mut self, keys: &PeerKeys, table: &Table, local_asn: Asn) -> Option<AsnRule> {
@@ -119,41 +139,6 @@ impl Checker<'_> {
             (Some(TtlSecurity::On), multihop) => Ttl::Security(multihop.map_or(1, |m| m.value)),
             (_, Some(multihop)) => Ttl::Send(multihop.value),
             (_, None) => Ttl::Send(if internal { 64 } else { 1 }),
-        }
-    }
-
-    fn password(&mut self, keys: &PeerKeys) -> Option<Secret> {
-        match (&keys.password, &keys.password_file) {
-            (Some(password), Some(file)) => {
-                self.report
-                    .error(file.at, "`password` and `password-file` exclude each other")
-                    .label("one too many")
-                    .also(password.at, "the other");
-                None
-            }
-            (Some(password), None) => Some(Secret::new(password.value.clone())),
-            (None, Some(file)) => {
-                let path = self.base.join(&file.value);
-                match secret::read(&path) {
-                    Ok(secret) => {
-                        let readable = secret::is_world_readable(&path);
-                        if readable && self.warned.insert(("a secret", file.at)) {
-                            self.report
-                                .warning(file.at, format!("`{}` can be read by everybody", path.display()))
-                                .label("a secret")
-                                .help("chmod o-r it");
-                        }
-                        Some(secret)
-                    }
-                    Err(why) => {
-                        self.report
-                            .error(file.at, format!("the password cannot be read from `{}`", path.display()))
-                            .label(why);
-                        None
-                    }
-                }
-            }
-            (None, None) => None,
         }
     }
 }

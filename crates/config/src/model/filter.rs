@@ -89,12 +89,13 @@ pub struct MaxPrefix {
 }
 
 impl Serialize for MaxPrefix {
-    /// As the file has it: `"peeringdb"`, or the table with every default filled in.
+    /// As the file has it: the table with every default filled in.
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let MaxPrefixSource::Limits(limits) = &self.source else {
-            return serializer.serialize_str("peeringdb");
-        };
         let mut map = serializer.serialize_map(None)?;
+        let (MaxPrefixSource::Limits(limits) | MaxPrefixSource::PeeringDb(limits)) = &self.source;
+        if matches!(self.source, MaxPrefixSource::PeeringDb(_)) {
+            map.serialize_entry("peeringdb", &true)?;
+        }
         for (family, limit) in limits.accepted.iter() {
             if let Some(limit) = limit {
                 map.serialize_entry(family.name(), limit)?;
@@ -117,14 +118,15 @@ impl Serialize for MaxPrefix {
 /// Where the limits come from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum MaxPrefixSource {
-    /// PeeringDB's `info_prefixes4` and `info_prefixes6` of the peer's AS.
-    PeeringDb,
+    /// PeeringDB's `info_prefixes4` and `info_prefixes6` of the peer's AS, and numbers of the file, which win where
+    /// they are.
+    PeeringDb(Limits),
     /// Numbers of the file.
     Limits(Limits),
 }
 
 /// Limits of prefixes, by family.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub struct Limits {
     /// Of accepted prefixes (`max-prefix`) or announced ones (`max-prefix-out`).
     pub accepted: FamilyMap<Option<u32>>,

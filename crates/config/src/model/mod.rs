@@ -6,6 +6,7 @@
 
 mod address;
 mod data;
+mod edge;
 mod filter;
 mod local;
 mod peer;
@@ -22,7 +23,8 @@ use serde::Serialize;
 use siskin_policy::PolicySet;
 
 pub use address::{HostPort, MacAddress, NamePattern};
-pub use data::{Irr, PeeringDb, Rpki};
+pub use data::{Irr, PeeringDb, Rpki, RtrServer};
+pub use edge::{AsnRanges, Blocklist, Checks, Edge, Patterns};
 pub use filter::{AsSet, IrrFilter, IrrSource, LimitAction, Limits, MaxPrefix, MaxPrefixSource, RpkiMode};
 pub use local::{
     Communities, Guard, HostRoutes, Originate, OriginateKernel, Redistribute, Redistribution, Vm,
@@ -53,6 +55,8 @@ pub struct Config {
     /// `[host-routes.INTERFACE]` by interface name.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub host_routes: BTreeMap<String, HostRoutes>,
+    /// `[edge]`: lists of the built-in rules.
+    pub edge: Edge,
     /// `[rpki]`; without servers, nothing is validated.
     pub rpki: Rpki,
     /// `[irr]`: where as-sets of peers are resolved.

@@ -23,6 +23,8 @@ pub struct Router {
     pub multipath: Multipath,
     /// Where what must survive a restart is kept.
     pub state_dir: PathBuf,
+    /// Every peer is drained (RFC 8326).
+    pub drain: bool,
 }
 
 /// Which of several equally good paths may share the load.

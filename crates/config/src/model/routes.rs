@@ -7,7 +7,7 @@ use serde::{Serialize, Serializer};
 use siskin_net::{FamilySet, Role};
 use siskin_policy::Compiled;
 
-use super::{Communities, IrrFilter, MaxPrefix, RpkiMode, serialize};
+use super::{Checks, Communities, IrrFilter, MaxPrefix, RpkiMode, serialize};
 
 /// Everything that may change without a new session.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -22,8 +22,10 @@ pub struct RouteSettings {
     /// IRR filter before `import`.
     #[serde(serialize_with = "serialize::off_option")]
     pub irr: Option<IrrFilter>,
-    /// Bogon prefixes and AS numbers are rejected before `import`.
-    pub bogons: bool,
+    /// The built-in rules before `import`.
+    pub checks: Checks,
+    /// The peer is drained: it gets no routes of ours, and traffic leaves before anything is taken down (RFC 8326).
+    pub drain: bool,
     /// Limits of what is taken.
     #[serde(serialize_with = "serialize::off_option")]
     pub max_prefix: Option<MaxPrefix>,
@@ -35,8 +37,6 @@ pub struct RouteSettings {
     pub default_originate: FamilySet,
     /// The next hop given.
     pub next_hop: NextHopMode,
-    /// The internal peer is a route reflection client (RFC 4456).
-    pub route_reflector_client: bool,
     /// Private AS numbers are removed from what is given.
     pub remove_private_as: bool,
     /// How often our own AS may stand in a received path.
@@ -68,19 +68,19 @@ pub enum PolicyChoice {
     /// A policy of the file, or a built-in one by name. An internal peer without `import` or `export` has
     /// `accept-all` there.
     Named(Arc<Compiled>),
-    /// The built-in edge policy of a role.
-    Role(Role),
+    /// The built-in edge policy of a role, compiled for this peer.
+    Role(Role, Arc<Compiled>),
     /// None at all: nothing passes (RFC 8212).
     None,
 }
 
 impl PolicyChoice {
-    /// The policy, if there is a named one.
+    /// The policy, if there is one.
     #[must_use]
     pub fn policy(&self) -> Option<&Arc<Compiled>> {
         match self {
-            PolicyChoice::Named(policy) => Some(policy),
-            PolicyChoice::Role(_) | PolicyChoice::None => None,
+            PolicyChoice::Named(policy) | PolicyChoice::Role(_, policy) => Some(policy),
+            PolicyChoice::None => None,
         }
     }
 }
@@ -88,8 +88,9 @@ impl PolicyChoice {
 impl Serialize for PolicyChoice {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self {
-            PolicyChoice::Named(policy) => serializer.serialize_str(policy.name()),
-            PolicyChoice::Role(_) => serializer.serialize_str("(role)"),
+            PolicyChoice::Named(policy) | PolicyChoice::Role(_, policy) => {
+                serializer.serialize_str(policy.name())
+            }
             PolicyChoice::None => serializer.serialize_str("(none)"),
         }
     }

@@ -14,6 +14,16 @@ pub(crate) fn duration<S: Serializer>(value: &Duration, serializer: S) -> Result
     serializer.serialize_str(&crate::duration::format(*value))
 }
 
+pub(crate) fn duration_option<S: Serializer>(
+    value: &Option<Duration>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    match value {
+        Some(value) => duration(value, serializer),
+        None => serializer.serialize_none(),
+    }
+}
+
 pub(crate) fn display_option<S: Serializer, T: Display>(
     value: &Option<T>,
     serializer: S,

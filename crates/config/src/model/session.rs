@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde::{Serialize, Serializer};
 use siskin_net::{Asn, FamilySet, Role};
 
+use super::edge::range_text;
 use super::{Secret, serialize};
 
 /// Everything whose change needs a new session.
@@ -46,6 +47,11 @@ pub struct SessionSettings {
     /// What the peer is to us (RFC 9234).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub role: Option<Role>,
+    /// The peer must tell a role too, and one that fits (RFC 9234 section 4.2, strict mode).
+    pub role_strict: bool,
+    /// The internal peer is a route reflection client (RFC 4456). Which routes it may have, and which of its own
+    /// are told to whom, hangs on it, so the routes of a session belong to one answer.
+    pub route_reflector_client: bool,
 }
 
 impl SessionSettings {
@@ -109,10 +115,7 @@ impl Serialize for AsnRule {
             AsnRule::Is(asn) => asn.serialize(serializer),
             AsnRule::External => serializer.serialize_str("external"),
             AsnRule::Internal => serializer.serialize_str("internal"),
-            AsnRule::OneOf(ranges) => serializer.collect_seq(ranges.iter().map(|range| {
-                let (low, high) = (range.start(), range.end());
-                if low == high { low.to_string() } else { format!("{low}-{high}") }
-            })),
+            AsnRule::OneOf(ranges) => serializer.collect_seq(ranges.iter().map(range_text)),
         }
     }
 }

@@ -32,13 +32,14 @@ pub(crate) fn max_prefix(value: Value<'_>, report: &mut Report) -> Option<Option
     }
     if value.as_text().is_some() {
         value.word(&[("peeringdb", ()), ("off", ())], report)?;
-        let source = MaxPrefixSource::PeeringDb;
+        let source = MaxPrefixSource::PeeringDb(Limits::default());
         return Some(Some(MaxPrefix { source, warn_at: 80, action: RESTART }));
     }
     if !matches!(value.toml, DeValue::Table(_)) {
         return value.expected("a table like { ipv4 = 1000, ipv6 = 200 }, \"peeringdb\" or `false`", report);
     }
     let mut section = Section::new(value, "max-prefix", value.at, report)?;
+    let peeringdb = section.get("peeringdb", report, Value::boolean).is_some_and(|p| p.value);
     let accepted = family_limits(&mut section, report);
     let received = match section.sub("received", report) {
         Some(mut received) => {
@@ -59,12 +60,14 @@ pub(crate) fn max_prefix(value: Value<'_>, report: &mut Report) -> Option<Option
     let after = section.get("restart-after", report, |v, r| v.duration(SECOND..=DAY * 7, r));
     section.finish(report);
     let action = limit_action(action, after, RESTART, report)?;
-    if !report.failed() && [accepted, received].iter().all(|map| map.iter().all(|(_, limit)| limit.is_none()))
-    {
-        report.error(value.at, "no limit is given").label("expected `ipv4`, `ipv6` or `received`");
+    let limits = Limits { accepted, received };
+    let source = if peeringdb { MaxPrefixSource::PeeringDb(limits) } else { MaxPrefixSource::Limits(limits) };
+    if !report.failed() && source == MaxPrefixSource::Limits(Limits::default()) {
+        report
+            .error(value.at, "no limit is given")
+            .label("expected `ipv4`, `ipv6`, `received` or `peeringdb`");
         return None;
     }
-    let source = MaxPrefixSource::Limits(Limits { accepted, received });
     Some(Some(MaxPrefix { source, warn_at: warn_at.map_or(80, |w| w.value), action }))
 }
 

@@ -3,6 +3,7 @@
 //! [`Section`] reads the keys of one table and reports those nobody asked for; [`Value`] reads one value;
 //! `raw` has the tables of the file.
 
+pub(crate) mod checks;
 mod filter_values;
 mod literal;
 mod peer_values;
@@ -12,6 +13,6 @@ mod value;
 
 #[cfg(test)]
 pub(crate) use literal::raw_offset;
-pub(crate) use peer_values::TtlSecurity;
+pub(crate) use peer_values::{TtlSecurity, role_name};
 pub(crate) use section::Section;
 pub(crate) use value::{Value, within};

@@ -37,6 +37,11 @@ const ROLES: [(&str, Role); 5] = [
     ("route-server-client", Role::RouteServerClient),
 ];
 
+/// The word of a role.
+pub(crate) fn role_name(role: Role) -> &'static str {
+    ROLES.iter().find(|(_, known)| *known == role).map_or("role", |(name, _)| *name)
+}
+
 const FAMILIES: [(&str, Family); 2] = [("ipv4-unicast", Family::Ipv4), ("ipv6-unicast", Family::Ipv6)];
 
 /// `families` as read: which, and whether an IPv6 next hop for IPv4 was asked for.

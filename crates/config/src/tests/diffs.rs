@@ -62,6 +62,7 @@ fn changes_are_told_key_by_key() {
     assert_eq!(
         changes,
         [
+            "~ edge: own-prefixes: +\"198.51.100.0/24+\"",
             "~ kernel: metric: 32 → 64",
             "~ kernel: prefsrc: {} → { ipv4 = \"192.0.2.10\" }",
             "~ originate.192.0.2.0/24: communities: unset → [\"64500:1\"]",

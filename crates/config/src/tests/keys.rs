@@ -94,7 +94,10 @@ fn add_path_graceful_restart_and_bfd_forms() {
 fn filter_forms() {
     let routes = |keys: &str| peer(keys).routes;
     assert_eq!(routes("max-prefix = 'off'").max_prefix, None);
-    assert_eq!(routes("max-prefix = 'peeringdb'").max_prefix.unwrap().source, MaxPrefixSource::PeeringDb);
+    assert_eq!(
+        routes("max-prefix = 'peeringdb'").max_prefix.unwrap().source,
+        MaxPrefixSource::PeeringDb(Limits::default())
+    );
     let limit = routes("max-prefix = { received = { ipv4 = 10 }, action = 'block', warn-at = 50 }")
         .max_prefix
         .unwrap();

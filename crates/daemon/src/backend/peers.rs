@@ -172,8 +172,9 @@ fn family_of(
     counts: &PeerCounts,
 ) -> PeerFamily {
     let limit = config.routes.max_prefix.as_ref().and_then(|limit| match &limit.source {
-        MaxPrefixSource::Limits(limits) => limits.accepted[family].map(|n| (n, limit)),
-        MaxPrefixSource::PeeringDb => None,
+        MaxPrefixSource::Limits(limits) | MaxPrefixSource::PeeringDb(limits) => {
+            limits.accepted[family].map(|n| (n, limit))
+        }
     });
     PeerFamily {
         family,

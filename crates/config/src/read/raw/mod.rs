@@ -1,5 +1,7 @@
 //! The tables of the file as written: typed, each value with its place, names unresolved, nothing defaulted.
 
+mod data;
+mod edge;
 mod peer;
 mod sections;
 
@@ -8,10 +10,12 @@ use std::collections::btree_map::Entry;
 
 use toml::de::DeTable;
 
+pub(crate) use data::{RawIrr, RawPeeringDb, RawRpki, RawRtrServer};
+pub(crate) use edge::RawEdge;
 pub(crate) use peer::{PeerKeys, RawDynamicPeer, RawPeer, RawPeerGroup, is_interface};
 pub(crate) use sections::{
-    RawApi, RawHostRoutes, RawIrr, RawKernel, RawOriginate, RawPeeringDb, RawPolicy, RawRedistribution,
-    RawRouter, RawRpki, RawSet, RawVm,
+    Key, List, RawApi, RawHostRoutes, RawKernel, RawOriginate, RawPolicy, RawRedistribution, RawRouter,
+    RawSet, RawVm,
 };
 
 use super::{Section, Value};
@@ -30,6 +34,7 @@ pub(crate) struct Raw {
     pub(crate) router: Option<(Location, RawRouter)>,
     pub(crate) kernel: Option<(Location, RawKernel)>,
     pub(crate) api: Option<(Location, RawApi)>,
+    pub(crate) edge: Option<(Location, RawEdge)>,
     pub(crate) rpki: Option<(Location, RawRpki)>,
     pub(crate) irr: Option<(Location, RawIrr)>,
     pub(crate) peeringdb: Option<(Location, RawPeeringDb)>,
@@ -58,6 +63,7 @@ impl Raw {
         once(&mut self.router, "router", &mut top, report, RawRouter::read);
         once(&mut self.kernel, "kernel", &mut top, report, RawKernel::read);
         once(&mut self.api, "api", &mut top, report, RawApi::read);
+        once(&mut self.edge, "edge", &mut top, report, RawEdge::read);
         once(&mut self.rpki, "rpki", &mut top, report, RawRpki::read);
         once(&mut self.irr, "irr", &mut top, report, RawIrr::read);
         once(&mut self.peeringdb, "peeringdb", &mut top, report, RawPeeringDb::read);

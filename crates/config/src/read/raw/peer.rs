@@ -11,6 +11,7 @@ use crate::diagnostic::Report;
 use crate::model::{
     AddPath, AsnRule, Bfd, Communities, GracefulRestart, IrrFilter, MaxPrefix, NamePattern, RpkiMode,
 };
+use crate::read::checks::{RawChecks, checks};
 use crate::read::filter_values as filters;
 use crate::read::peer_values::{self as values, RawFamilies, TtlSecurity};
 use crate::read::{Section, Value};
@@ -64,6 +65,9 @@ impl PeerKeys {
             group.multihop = None;
             group.ttl_security = None;
         }
+        if let (Some(own), Some(checks)) = (&mut self.checks, group.checks.take()) {
+            own.value.inherit(checks.value);
+        }
         self.fill_from(group);
     }
 }
@@ -71,6 +75,7 @@ impl PeerKeys {
 peer_keys! {
     description "description" String = |v, r| v.text("a description", r);
     enabled "enabled" bool = Value::boolean;
+    drain "drain" bool = Value::boolean;
     address "address" IpAddr = Value::address;
     interface "interface" String = interface;
     port "port" u16 = |v, r| v.integer(1..=65_535, r);
@@ -87,9 +92,11 @@ peer_keys! {
     add_path "add-path" AddPath = values::add_path;
     graceful_restart "graceful-restart" Option<GracefulRestart> = values::graceful_restart;
     role "role" Role = values::role;
+    role_strict "role-strict" bool = Value::boolean;
     rpki "rpki" RpkiMode = filters::rpki_mode;
     irr "irr" Option<IrrFilter> = filters::irr;
     bogons "bogons" bool = Value::boolean;
+    checks "checks" RawChecks = checks;
     max_prefix "max-prefix" Option<MaxPrefix> = filters::max_prefix;
     max_prefix_out "max-prefix-out" Option<MaxPrefix> = filters::max_prefix;
     import "import" String = name;

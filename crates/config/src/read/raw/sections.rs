@@ -1,15 +1,13 @@
-//! The tables other than peers.
+//! The router itself, the kernel, where routes begin, sets and policies.
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
-use std::time::Duration;
 
 use siskin_net::{Asn, BgpIdentifier, FamilyMap, Prefix};
 use toml::de::DeValue;
 
 use crate::diagnostic::Report;
-use crate::model::{Communities, Guard, HostPort, MacAddress, Multipath, OnStop, OriginateKernel};
-use crate::read::filter_values::registry_sources;
+use crate::model::{Communities, Guard, MacAddress, Multipath, OnStop, OriginateKernel};
 use crate::read::{Section, Value};
 use crate::source::{Location, Spanned};
 
@@ -28,6 +26,7 @@ pub(crate) struct RawRouter {
     pub(crate) listen: Key<List<SocketAddr>>,
     pub(crate) multipath: Key<Multipath>,
     pub(crate) state_dir: Key<PathBuf>,
+    pub(crate) drain: Key<bool>,
 }
 
 impl RawRouter {
@@ -42,6 +41,7 @@ impl RawRouter {
                 v.word(&[("relaxed", Multipath::Relaxed), ("same-as", Multipath::SameAs)], r)
             }),
             state_dir: section.get("state-dir", report, path),
+            drain: section.get("drain", report, Value::boolean),
         };
         section.finish(report);
         raw
@@ -60,7 +60,7 @@ fn router_id(value: Value<'_>, report: &mut Report) -> Option<BgpIdentifier> {
 }
 
 /// A path that is not empty.
-fn path(value: Value<'_>, report: &mut Report) -> Option<PathBuf> {
+pub(super) fn path(value: Value<'_>, report: &mut Report) -> Option<PathBuf> {
     value.text("a path", report).map(PathBuf::from)
 }
 
@@ -145,77 +145,6 @@ impl RawApi {
         let raw = RawApi {
             socket: section.get("socket", report, path),
             http: section.get("http", report, Value::socket_address),
-        };
-        section.finish(report);
-        raw
-    }
-}
-
-/// `[rpki]`.
-#[derive(Default)]
-pub(crate) struct RawRpki {
-    pub(crate) servers: Key<List<HostPort>>,
-    pub(crate) slurm: Key<PathBuf>,
-}
-
-impl RawRpki {
-    pub(crate) fn read(mut section: Section<'_>, report: &mut Report) -> RawRpki {
-        let raw = RawRpki {
-            servers: section.get("servers", report, |v, r| {
-                v.list("servers", r, |v, r| host_port(v, "an RTR cache", 323, r))
-            }),
-            slurm: section.get("slurm", report, path),
-        };
-        section.finish(report);
-        raw
-    }
-}
-
-fn host_port(value: Value<'_>, what: &str, default: u16, report: &mut Report) -> Option<HostPort> {
-    value.parsed(what, report, |text| HostPort::parse(text, default))
-}
-
-/// `[irr]`.
-#[derive(Default)]
-pub(crate) struct RawIrr {
-    pub(crate) server: Key<HostPort>,
-    pub(crate) sources: Key<Vec<String>>,
-    pub(crate) refresh: Key<Duration>,
-}
-
-impl RawIrr {
-    pub(crate) fn read(mut section: Section<'_>, report: &mut Report) -> RawIrr {
-        let refresh = Duration::from_secs(300)..=Duration::from_secs(30 * 86_400);
-        let raw = RawIrr {
-            server: section.get("server", report, |v, r| host_port(v, "a whois server", 43, r)),
-            sources: section.get("sources", report, registry_sources),
-            refresh: section.get("refresh", report, |v, r| v.duration(refresh, r)),
-        };
-        section.finish(report);
-        raw
-    }
-}
-
-/// `[peeringdb]`.
-#[derive(Default)]
-pub(crate) struct RawPeeringDb {
-    pub(crate) url: Key<String>,
-    pub(crate) api_key_file: Key<PathBuf>,
-}
-
-impl RawPeeringDb {
-    pub(crate) fn read(mut section: Section<'_>, report: &mut Report) -> RawPeeringDb {
-        let raw = RawPeeringDb {
-            url: section.get("url", report, |v, r| {
-                v.parsed("an address of a web service", r, |text| {
-                    let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
-                    match rest {
-                        Some(rest) if !rest.is_empty() => Ok(text.trim_end_matches('/').to_owned()),
-                        _ => Err("expected https://HOST/PATH"),
-                    }
-                })
-            }),
-            api_key_file: section.get("api-key-file", report, path),
         };
         section.finish(report);
         raw

@@ -1,0 +1,72 @@
+//! The policies of the roles: which of them the peers of a file need, and under which names they are compiled. Their
+//! rules are texts of the rule language, from `siskin-policy`.
+
+use std::collections::BTreeMap;
+
+use siskin_net::{Asn, Role};
+use siskin_policy::{PolicySource, RuleSource};
+
+use crate::model::AsnRule;
+use crate::read::raw::{PeerKeys, Raw};
+use crate::read::role_name;
+use crate::shipped;
+
+/// Whether a policy's name is one of these: a name of a file has no parentheses.
+pub(super) fn is_name(name: &str) -> bool {
+    name.starts_with('(')
+}
+
+/// The role's import policy and its name; `None` without a role.
+pub(super) fn import_of(role: Option<Role>, keys: &PeerKeys) -> Option<(Role, String)> {
+    let role = role?;
+    let word = role_name(role);
+    let name = match local_pref(keys) {
+        Some(local_pref) => format!("({word} import local-pref {local_pref})"),
+        None => format!("({word} import)"),
+    };
+    Some((role, name))
+}
+
+/// The role's export policy and its name; `None` without a role.
+pub(super) fn export_of(role: Option<Role>, keys: &PeerKeys) -> Option<(Role, String)> {
+    let role = role?;
+    let word = role_name(role);
+    let name = match peer_asn(keys) {
+        Some(asn) => format!("({word} export AS{asn})"),
+        None => format!("({word} export)"),
+    };
+    Some((role, name))
+}
+
+/// What the peers need, each once.
+pub(super) fn sources(raw: &Raw, own: Asn) -> Vec<PolicySource> {
+    let mut texts: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    let peers = raw.peers.iter().map(|peer| &peer.value.keys);
+    for keys in peers.chain(raw.dynamic_peers.iter().map(|peer| &peer.value.keys)) {
+        let role = keys.role.map(|role| role.value);
+        if let Some((role, name)) = import_of(role, keys).filter(|_| keys.import.is_none()) {
+            texts.entry(name).or_insert_with(|| shipped::import_rules(role, own, local_pref(keys)));
+        }
+        if let Some((role, name)) = export_of(role, keys).filter(|_| keys.export.is_none()) {
+            texts.entry(name).or_insert_with(|| shipped::export_rules(role, own, peer_asn(keys)));
+        }
+    }
+    let rule = |text| RuleSource { text, location: "built-in".to_owned() };
+    texts
+        .into_iter()
+        .map(|(name, rules)| PolicySource { name, rules: rules.into_iter().map(rule).collect() })
+        .collect()
+}
+
+/// LOCAL_PREF that is set before the policy, and which the policy leaves then.
+fn local_pref(keys: &PeerKeys) -> Option<u32> {
+    keys.local_pref.map(|local_pref| local_pref.value)
+}
+
+/// The peer's AS number, where there is one alone: action communities name it.
+fn peer_asn(keys: &PeerKeys) -> Option<Asn> {
+    match keys.asn.as_ref().map(|asn| &asn.value) {
+        Some(AsnRule::Is(asn)) => Some(*asn),
+        _ => None,
+    }
+}
