@@ -22,7 +22,7 @@ use siskin_net::{Asn, FamilyMap};
 use siskin_policy::PrefixPattern;
 
 use crate::diagnostic::Report;
-use crate::model::{Api, Config, Edge, Kernel, Multipath, OnStop, Router, Rpki};
+use crate::model::{Api, CompatMode, Config, Edge, Kernel, Multipath, OnStop, Router, Rpki};
 use crate::not_yet::{self, NotYet};
 use crate::read::raw::{Raw, RawApi, RawKernel, RawRouter};
 use crate::source::{Location, Spanned};
@@ -195,6 +195,8 @@ fn kernel(raw: RawKernel) -> Kernel {
         metric: raw.metric.map_or(32, |m| m.value),
         max_paths: raw.max_paths.map_or(16, |m| m.value),
         nexthop_groups: raw.nexthop_groups.is_none_or(|n| n.value),
+        nexthop_compat_mode: raw.nexthop_compat_mode.map_or(CompatMode::Keep, |m| m.value),
+        mtu: raw.mtu.map(|m| m.value),
         prefsrc: raw.prefsrc.map_or_else(|| FamilyMap::<Option<IpAddr>>::from_fn(|_| None), |p| p.value),
         on_stop: raw.on_stop.map_or(OnStop::Keep, |o| o.value),
     }
