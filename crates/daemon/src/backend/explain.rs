@@ -9,12 +9,13 @@ use siskin_api::{
 };
 use siskin_fib::RouteState;
 use siskin_net::{PeerId, Prefix, RouteSource};
-use siskin_policy::Effect;
+use siskin_policy::{Builtin, Effect};
 use siskin_rib::{NotShared, PeerInfo, Step};
 
 use super::fib::{Names, state};
 use super::routes::Words;
 use super::stopping;
+use crate::clock;
 use crate::daemon::Daemon;
 use crate::http::Answer;
 use crate::kernel::View;
@@ -92,7 +93,7 @@ fn path(words: &Words, explained: &siskin_rib::ExplainedPath, senders: &Senders)
             .map(|c| Check {
                 name: c.reason.name().into(),
                 passed: c.passed,
-                text: if c.passed { "passed".into() } else { c.reason.text().into() },
+                text: if c.passed { "passed".into() } else { objection(path, c.reason) },
             })
             .collect(),
         policy: explained.policy.as_ref().map(|(name, steps)| {
@@ -112,6 +113,14 @@ fn path(words: &Words, explained: &siskin_rib::ExplainedPath, senders: &Senders)
         }),
         no_multipath: explained.not_shared.map(|why| not_shared(why).to_owned()),
     }
+}
+
+/// What a check objects to in a path.
+fn objection(path: &siskin_rib::PathView, reason: Builtin) -> String {
+    let now = clock::unix_ms() / 1000;
+    let judge = path.judge.as_ref();
+    let reason_given = judge.and_then(|judge| judge.reason(reason.into(), path.prefix, &path.received, now));
+    reason_given.unwrap_or_else(|| reason.text().into())
 }
 
 fn step(words: &Words, step: &siskin_policy::Step) -> PolicyStep {

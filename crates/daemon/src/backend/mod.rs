@@ -4,6 +4,7 @@ mod explain;
 mod fib;
 mod filters;
 mod peers;
+mod policies;
 mod routes;
 mod view;
 
@@ -67,7 +68,7 @@ impl Backend for Api {
             uptime_s: now.since(self.0.started).as_secs(),
             ready: gates.iter().all(|g| g.open),
             gates,
-            drained: false,
+            drained: lock(&self.0.drained).is_some() || running.config.router.drain,
             peers,
             rib: PerFamily::from_fn(|f| RibCounts { prefixes: rib[f].prefixes, paths: rib[f].paths }),
             fib: PerFamily::from_fn(|f| FibCounts {
@@ -88,7 +89,7 @@ impl Backend for Api {
     }
 
     fn gates(&self) -> Vec<Gate> {
-        self.0.readiness.gates()
+        self.0.sources.rpki.gate().into_iter().chain(self.0.readiness.gates()).collect()
     }
 
     async fn peers(&self) -> Answer<Vec<PeerSummary>> {

@@ -5,19 +5,19 @@ use std::sync::Arc;
 
 use siskin_api::{
     ActionDone, ApiError, Capabilities, LimitSource, LimitState, MaxPrefix, MessageCounts, Messages,
-    PeerAction, PeerDetail, PeerFamily, PeerKind, PeerState, PeerSummary, Timers,
+    PeerAction, PeerDetail, PeerFamily, PeerKind, PeerState, PeerSummary, RoleState, Timers,
 };
 use siskin_bgp::session::{AdminStop, Negotiated};
 use siskin_bgp::wire::MessageType;
 use siskin_config::{AsnRule, MaxPrefixSource, Peer, PolicyChoice};
-use siskin_net::{Family, FamilyMap, PeerId, Timestamp};
+use siskin_net::{Family, FamilyMap, PeerId, Role, Timestamp};
 use siskin_rib::PeerCounts;
 
 use super::stopping;
 use crate::clock;
 use crate::daemon::Daemon;
 use crate::http::Answer;
-use crate::peer::{Control, Profiles, SessionView, lock};
+use crate::peer::{Control, Extras, Profiles, SessionView, lock};
 
 /// What is copied of a peer before the RIB is asked about it.
 struct Seen {
@@ -26,6 +26,8 @@ struct Seen {
     view: SessionView,
     state: PeerState,
     waiting: bool,
+    extras: Extras,
+    restart_at: Option<Timestamp>,
 }
 
 impl Daemon {
@@ -41,6 +43,8 @@ impl Daemon {
                     view: e.shared.view(),
                     state: e.shared.state(e.down),
                     waiting: e.is_waiting(),
+                    extras: e.extras.clone(),
+                    restart_at: e.restart_at,
                 })
                 .collect()
         };
@@ -74,18 +78,18 @@ impl Daemon {
         }
         let (told, text) = match action {
             PeerAction::Up => {
-                entry.down = false;
+                (entry.down, entry.restart_at) = (false, None);
                 (entry.tell(Control::Start), "the session is being established")
             }
             PeerAction::Down => {
-                entry.down = true;
+                (entry.down, entry.restart_at) = (true, None);
                 (
                     entry.tell(Control::Stop(AdminStop::Shutdown(String::new()))),
                     "the session is closed until `up`",
                 )
             }
             PeerAction::Restart => {
-                entry.down = false;
+                (entry.down, entry.restart_at) = (false, None);
                 let stopped = entry.tell(Control::Stop(AdminStop::Reset(String::new())));
                 (stopped && entry.tell(Control::Start), "the session is closed and established again")
             }
@@ -94,7 +98,8 @@ impl Daemon {
             }
             PeerAction::RefreshOut => (entry.tell(Control::RefreshOut), "the peer is sent all routes again"),
             PeerAction::Drain | PeerAction::Undrain => {
-                return Err(ApiError::unavailable("a peer cannot be drained yet"));
+                drop(peers);
+                return self.act_on_drain(name, action);
             }
         };
         if !told && !waiting {
@@ -105,14 +110,30 @@ impl Daemon {
     }
 }
 
+impl Daemon {
+    fn act_on_drain(&self, name: &str, action: PeerAction) -> Answer<ActionDone> {
+        let drained = action == PeerAction::Drain;
+        let done = self.drain_peer(name, drained);
+        let text = match (drained, done) {
+            (true, _) => "the peer is told to look for other ways, and nothing more in a minute",
+            (false, true) => "the peer is told our routes again",
+            (false, false) => "the peer stays drained: `drain` of the configuration or of the router holds",
+        };
+        Ok(ActionDone { peer: name.into(), action, text: text.into() })
+    }
+}
+
 fn detail(seen: Seen, counts: &FamilyMap<PeerCounts>, now: Timestamp) -> PeerDetail {
-    let Seen { config, view, state, waiting, .. } = seen;
+    let Seen { config, view, state, waiting, extras, restart_at, .. } = seen;
     let negotiated = view.negotiated.as_deref().filter(|_| state == PeerState::Established);
     let settings = &config.session;
     let families = settings
         .families
         .iter()
-        .map(|family| family_of(family, &config, &view, negotiated, &counts[family]))
+        .map(|family| {
+            let limits = LimitsOf { config: &config, extras: &extras, restart_at, now };
+            family_of(family, limits, &view, negotiated, &counts[family])
+        })
         .collect();
     let asn = match (&settings.asn, &view.negotiated) {
         (_, Some(negotiated)) => Some(negotiated.peer_asn),
@@ -139,11 +160,11 @@ fn detail(seen: Seen, counts: &FamilyMap<PeerCounts>, now: Timestamp) -> PeerDet
             siskin_config::PeerKind::External => PeerKind::External,
         }),
         role: settings.role,
-        role_state: None,
+        role_state: role_state(settings.role, negotiated),
         state,
         uptime_s: view.established_since.map(|at| now.since(at).as_secs()),
         since_s: view.since.map(|at| now.since(at).as_secs()),
-        drained: false,
+        drained: extras.drain != siskin_rib::Drain::No,
         families,
         last_error: view.last_error.clone(),
         hint,
@@ -164,40 +185,86 @@ fn detail(seen: Seen, counts: &FamilyMap<PeerCounts>, now: Timestamp) -> PeerDet
     }
 }
 
+/// What the limits of a peer are made of.
+#[derive(Clone, Copy)]
+struct LimitsOf<'a> {
+    config: &'a Peer,
+    extras: &'a Extras,
+    restart_at: Option<Timestamp>,
+    now: Timestamp,
+}
+
+impl LimitsOf<'_> {
+    /// A limit as it stands: `received` prefixes and `counted` ones (accepted, or advertised), with those kept out.
+    fn view(
+        self,
+        config: Option<&siskin_config::MaxPrefix>,
+        family: Family,
+        (received, refused): (u64, u64),
+        (counted, blocked): (u64, u64),
+    ) -> Option<MaxPrefix> {
+        let config = config?;
+        let limits = self.extras.limits(Some(config))[family];
+        let (limit, received_limit) = (limits.accepted.map(u64::from), limits.received.map(u64::from));
+        if limit.is_none() && received_limit.is_none() {
+            return None;
+        }
+        let percent = |count: u64, limit: Option<u64>| limit.map_or(0, |l| (count * 100).checked_div(l).unwrap_or(100));
+        let reached = percent(counted + blocked, limit).max(percent(received + refused, received_limit));
+        let beyond = |count: u64, limit: Option<u64>| limit.is_some_and(|limit| count > limit);
+        let over = beyond(counted + blocked, limit) || beyond(received + refused, received_limit);
+        Some(MaxPrefix {
+            limit,
+            received_limit,
+            source: match config.source {
+                MaxPrefixSource::Limits(_) => LimitSource::Config,
+                MaxPrefixSource::PeeringDb(_) => LimitSource::PeeringDb,
+            },
+            warn_at: config.warn_at,
+            action: limit_action(&config.action).into(),
+            reached_percent: reached,
+            state: match () {
+                () if blocked + refused > 0 => LimitState::Blocked,
+                () if over || self.restart_at.is_some() => LimitState::Over,
+                () if reached >= u64::from(config.warn_at) => LimitState::Warning,
+                () => LimitState::Ok,
+            },
+            restarts_in_s: self.restart_at.map(|at| at.since(self.now).as_secs()),
+        })
+    }
+}
+
 fn family_of(
     family: Family,
-    config: &Peer,
+    limits: LimitsOf<'_>,
     view: &SessionView,
     negotiated: Option<&Negotiated>,
     counts: &PeerCounts,
 ) -> PeerFamily {
-    let limit = config.routes.max_prefix.as_ref().and_then(|limit| match &limit.source {
-        MaxPrefixSource::Limits(limits) | MaxPrefixSource::PeeringDb(limits) => {
-            limits.accepted[family].map(|n| (n, limit))
-        }
-    });
+    let (paths, routes) = (&counts.paths, &limits.config.routes);
     PeerFamily {
         family,
         negotiated: negotiated.is_some_and(|n| n.families.contains(family)),
-        received: counts.paths.received,
-        accepted: counts.paths.accepted,
-        filtered: counts.paths.received.saturating_sub(counts.paths.accepted),
-        blocked: 0,
-        best: counts.paths.selected,
+        received: paths.received,
+        accepted: paths.accepted,
+        filtered: paths.received.saturating_sub(paths.accepted),
+        blocked: paths.blocked + paths.refused,
+        best: paths.selected,
         advertised: counts.advertised,
         pending: counts.pending,
         end_of_rib: view.end_of_rib.contains(family),
-        max_prefix: limit.map(|(n, limit)| MaxPrefix {
-            limit: Some(u64::from(n)),
-            received_limit: None,
-            source: LimitSource::Config,
-            warn_at: limit.warn_at,
-            action: limit_action(&limit.action).into(),
-            reached_percent: (counts.paths.accepted * 100).checked_div(u64::from(n)).unwrap_or(100),
-            state: LimitState::Ok,
-            restarts_in_s: None,
-        }),
-        max_prefix_out: None,
+        max_prefix: limits.view(
+            routes.max_prefix.as_ref(),
+            family,
+            (paths.received, paths.refused),
+            (paths.accepted, paths.blocked),
+        ),
+        max_prefix_out: limits.view(
+            routes.max_prefix_out.as_ref(),
+            family,
+            (0, 0),
+            (counts.advertised, counts.held),
+        ),
     }
 }
 
@@ -208,6 +275,12 @@ fn limit_action(action: &siskin_config::LimitAction) -> &'static str {
         siskin_config::LimitAction::Restart { .. } => "restart",
         siskin_config::LimitAction::Shutdown => "shutdown",
     }
+}
+
+/// What the peer said of its role, where we have one for it.
+fn role_state(role: Option<Role>, negotiated: Option<&Negotiated>) -> Option<RoleState> {
+    let (Some(_), Some(negotiated)) = (role, negotiated) else { return None };
+    Some(if negotiated.peer_role.is_some() { RoleState::Agreed } else { RoleState::Unconfirmed })
 }
 
 fn policy_name(choice: &PolicyChoice) -> Option<String> {

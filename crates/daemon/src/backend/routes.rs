@@ -10,6 +10,7 @@ use siskin_rib::{Cursor, ExportedRoute, PathView, Rib};
 
 use super::stopping;
 use super::view::attributes;
+use crate::clock;
 use crate::daemon::{Daemon, Running};
 use crate::http::Answer;
 use crate::peer::lock;
@@ -222,7 +223,7 @@ impl Words {
             attributes: self.attributes(shown),
             best: path.best,
             multipath: path.multipath,
-            rejected: path.rejected.map(|rule| self.rejection(rule)),
+            rejected: path.rejected.map(|rule| self.rejection(rule, path)),
             next_hop_reachable: path.next_hop_reachable(),
             stale: false,
             age_s: None,
@@ -254,10 +255,13 @@ impl Words {
         &self.running.config.policies
     }
 
-    /// A rule that rejected: its name and its text.
-    pub(super) fn rejection(&self, rule: RuleId) -> Rejection {
+    /// A rule that rejected a path: its name, and what it objects to.
+    fn rejection(&self, rule: RuleId, path: &PathView) -> Rejection {
+        let reason = path.judge.as_ref().and_then(|judge| {
+            judge.reason(rule, path.prefix, &path.received, clock::unix_ms() / 1000)
+        });
         let (rule, text) = self.rule(rule);
-        Rejection { rule, text }
+        Rejection { rule, text: reason.unwrap_or(text) }
     }
 
     /// A rule's short name (`fabric-in rule 3`, `as-loop`) and its description.

@@ -222,7 +222,8 @@ impl Core {
         more |= self.serve_kernel();
         more |= self.rib.export_turn(&mut self.queues, EXPORT_A_TURN);
         for event in self.rib.take_events() {
-            drop(self.events.send(event));
+            // Nobody listens any more when the daemon is stopping.
+            let _ = self.events.send(event);
         }
         if self.recovering && self.rib.is_settled() {
             self.recovering = false;

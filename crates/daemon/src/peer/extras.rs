@@ -52,18 +52,19 @@ impl Extras {
         })
     }
 
-    /// PeeringDB speaks of what a network announces, so its number limits what is received, too.
+    /// PeeringDB speaks of what a network announces, so its number limits what is received, too. Numbers of the
+    /// configuration win.
     fn received_limit(&self, config: &MaxPrefix, family: Family) -> Option<u32> {
         match &config.source {
             MaxPrefixSource::Limits(limits) => limits.received[family],
-            MaxPrefixSource::PeeringDb => self.recorded_limit(family),
+            MaxPrefixSource::PeeringDb(limits) => limits.received[family].or_else(|| self.recorded_limit(family)),
         }
     }
 
     fn accepted_limit(&self, config: &MaxPrefix, family: Family) -> Option<u32> {
         match &config.source {
             MaxPrefixSource::Limits(limits) => limits.accepted[family],
-            MaxPrefixSource::PeeringDb => self.recorded_limit(family),
+            MaxPrefixSource::PeeringDb(limits) => limits.accepted[family].or_else(|| self.recorded_limit(family)),
         }
     }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::UNIX_EPOCH;
 
-use siskin_api::EventBody;
+use siskin_api::{EventBody, IrrSetState};
 use siskin_config::{Config, IrrFilter, IrrSource, MaxPrefixSource, Peer};
 use siskin_irr::{Client, Names, NetRecord, PeerLists, PeerRequest, SetName, SetRequest, Update};
 use siskin_net::{Asn, Family, FamilyMap, Prefix};
@@ -76,7 +76,9 @@ impl Daemon {
         });
         let text = format!("{}: {}", lists.label, entries.collect::<Vec<_>>().join(", "));
         tracing::info!(peer = name, "IRR lists: {text}");
-        self.event(EventBody::Irr { peer: name.to_owned(), text });
+        let missing = lists.prefixes.iter().any(|(_, list)| list.is_none());
+        let state = if missing { IrrSetState::Missing } else { IrrSetState::Fresh };
+        self.event(EventBody::Irr { peer: name.to_owned(), state, text });
         let Some(config) = lock(&self.peers).get(name).map(|entry| entry.config.clone()) else { return };
         let built = self.build_list(&config, Some(lists.clone())).await;
         if let Some(entry) = lock(&self.peers).get_mut(name) {
@@ -128,7 +130,7 @@ fn build(filter: &IrrFilter, lists: Option<&PeerLists>) -> IrrList {
 /// What a peer's filter and limits need to know.
 fn request(peer: &Peer) -> Option<PeerRequest> {
     let from_peeringdb = |limit: &Option<siskin_config::MaxPrefix>| {
-        limit.as_ref().is_some_and(|limit| limit.source == MaxPrefixSource::PeeringDb)
+        limit.as_ref().is_some_and(|limit| matches!(limit.source, MaxPrefixSource::PeeringDb(_)))
     };
     let peeringdb = from_peeringdb(&peer.routes.max_prefix);
     let sets = peer.routes.irr.as_ref().map(|filter| SetRequest {

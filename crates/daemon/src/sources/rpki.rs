@@ -214,8 +214,8 @@ impl Daemon {
             announced: announced as u64,
             withdrawn: withdrawn as u64,
             paths_judged: judged.paths,
-            now_accepted: judged.now_accepted,
-            now_rejected: judged.now_rejected,
+            changed: judged.now_accepted + judged.now_rejected,
+            took_us: u64::try_from(took.as_micros()).unwrap_or(u64::MAX),
         });
     }
 }
@@ -248,7 +248,12 @@ fn client_config(config: &Config) -> siskin_rpki_client::Config {
         servers: rpki.servers.iter().map(server).collect(),
         slurm: rpki.slurm.clone(),
         state_file: rpki.state.then(|| config.router.state_dir.join("rpki.vrps")),
-        timers: Timers { refresh: rpki.refresh, retry: rpki.retry, expire: rpki.expire },
+        timers: Timers {
+            refresh: rpki.refresh,
+            retry: rpki.retry,
+            expire: rpki.expire,
+            ..Timers::default()
+        },
     }
 }
 

@@ -243,6 +243,11 @@ impl Group {
         self.state[family].sent.count_for(peer)
     }
 
+    /// Prefixes that the limit of what is sent holds back.
+    pub(crate) fn held(&self, family: Family) -> u64 {
+        self.state[family].held.count() as u64
+    }
+
     /// Prefixes that wait to be sent to the peer.
     pub(crate) fn pending(&self, family: Family, peer: PeerId) -> u64 {
         let own = self.member(peer).map_or(0, |member| member.pending[family].due.count());

@@ -10,6 +10,7 @@ use siskin_policy::RuleId;
 use super::Rib;
 use super::turn::{Unusable, candidate};
 use crate::config::PeerInfo;
+use crate::import::ImportProfile;
 use crate::export::{Exported, Input, OWN_DEFAULT, Outgoing};
 use crate::peers::PathCounts;
 use crate::table::{DestId, Path, PathFlags, PathId};
@@ -26,6 +27,8 @@ pub struct Route {
 /// One path.
 #[derive(Clone, Debug)]
 pub struct PathView {
+    /// The prefix.
+    pub prefix: Prefix,
     /// Who sent it.
     pub peer: PeerId,
     /// The peer's or source's name.
@@ -38,6 +41,8 @@ pub struct PathView {
     pub accepted: Option<PathAttributes>,
     /// The rule that rejected it.
     pub rejected: Option<RuleId>,
+    /// Of a rejected path, who judged it: knows what the rule objects to.
+    pub judge: Option<Arc<ImportProfile>>,
     /// It is the best path.
     pub best: bool,
     /// It shares the load with the best path (the best path itself included).
@@ -131,6 +136,8 @@ pub struct PeerCounts {
     pub advertised: u64,
     /// Prefixes to look at before everything is sent.
     pub pending: u64,
+    /// Prefixes that the limit of what is sent holds back.
+    pub held: u64,
 }
 
 /// Bytes on the heap, by what they are for.
@@ -304,6 +311,7 @@ impl Rib {
             paths: self.peers.get(id).map(|peer| peer.counts(family)).unwrap_or_default(),
             advertised: group.map_or(0, |group| group.advertised(family, id)),
             pending: group.map_or(0, |group| group.pending(family, id)),
+            held: group.map_or(0, |group| group.held(family)),
         })
     }
 
@@ -370,26 +378,33 @@ impl Rib {
         let table = &self.tables[family];
         let shown = table.chain(dest).filter(|(_, path)| self.shows(family, dest, path, view, peer));
         let mut paths: Vec<PathView> =
-            shown.filter_map(|(id, path)| self.path_view(family, id, path)).collect();
+            shown.filter_map(|(id, path)| self.path_view((family, table.dests.prefix(dest)), id, path)).collect();
         paths.sort_by_key(|path| {
             (!path.best, !path.multipath, path.igp_metric.is_none(), path.rejected.is_some(), path.peer)
         });
         Route { prefix: table.dests.prefix(dest), paths }
     }
 
-    pub(super) fn path_view(&self, family: Family, id: PathId, path: &Path) -> Option<PathView> {
+    pub(super) fn path_view(
+        &self,
+        (family, prefix): (Family, Prefix),
+        id: PathId,
+        path: &Path,
+    ) -> Option<PathView> {
         let peer = self.peers.get(path.peer)?;
         let candidate = candidate(id, path, family, &self.peers, &self.attrs);
         if candidate.as_ref().err() == Some(&Unusable::Dead) {
             return None;
         }
         Some(PathView {
+            prefix,
             peer: path.peer,
             name: peer.info.name.clone(),
             source: peer.info.source,
             received: self.attrs.decode(path.received),
             accepted: path.accepted().map(|id| self.attrs.decode(id)),
             rejected: path.rejected_by(),
+            judge: path.rejected_by().map(|_| peer.info.import.clone()),
             best: path.flags.has(PathFlags::BEST),
             multipath: path.flags.has(PathFlags::MULTIPATH),
             stale: peer.is_stale(path.session, family),
