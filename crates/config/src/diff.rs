@@ -10,7 +10,7 @@ use serde::Serialize;
 use toml::{Table, Value};
 
 use crate::diagnostic::shown;
-use crate::model::{Config, Originate, Redistribute, Redistribution};
+use crate::model::{Blocklist, Config, Originate, Redistribute, Redistribution, Secret};
 
 /// What happened to a part of the configuration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
@@ -97,9 +97,38 @@ impl Config {
         compare_lists("policy", "rules", policy_rules, &new.policy_rules, &mut changes);
         compare_lists("prefix-set", "prefixes", prefix_sets, &new.prefix_sets, &mut changes);
         compare_lists("community-set", "communities", community_sets, &new.community_sets, &mut changes);
+        self.tell_blocklist(new, &mut changes);
+        self.tell_secrets(new, &mut changes);
         self.tell_sessions(new, &mut changes);
         changes.sort_by(|one, other| one.what.cmp(&other.what));
         changes
+    }
+
+    /// The blocklist is shown by its files and size; what it gained and lost is told apart.
+    fn tell_blocklist(&self, new: &Config, changes: &mut Vec<Change>) {
+        let entries = |config: &Config| -> BTreeSet<String> {
+            let Blocklist { asns, prefixes } = &*config.edge.blocklist;
+            asns.iter()
+                .map(|asn| format!("AS{asn}"))
+                .chain(prefixes.iter().map(ToString::to_string))
+                .collect()
+        };
+        if self.edge.blocklist != new.edge.blocklist {
+            changes.push(changed("edge", list_detail("blocklist", entries(self), entries(new))));
+        }
+    }
+
+    /// Secrets of sections; those of peers are told with their sessions.
+    fn tell_secrets(&self, new: &Config, changes: &mut Vec<Change>) {
+        for old in &self.rpki.servers {
+            let new = new.rpki.servers.iter().find(|server| server.server == old.server);
+            if differ(old.password.as_ref(), new.and_then(|server| server.password.as_ref())) {
+                changes.push(changed("rpki", format!("password of {} changed", old.server)));
+            }
+        }
+        if differ(self.peeringdb.api_key.as_ref(), new.peeringdb.api_key.as_ref()) {
+            changes.push(changed("peeringdb", "api-key changed".to_owned()));
+        }
     }
 
     /// Adds the peers of which only the secret changed, and marks those whose session cannot stay.
@@ -109,8 +138,7 @@ impl Config {
             let what = format!("peer.{name}");
             let other = new.peers.get(name);
             if let Some(other) = other
-                && let (Some(old), Some(new)) = (&peer.session.password, &other.session.password)
-                && old != new
+                && differ(peer.session.password.as_ref(), other.session.password.as_ref())
             {
                 changes.push(changed(&what, "password changed".to_owned()));
             }
@@ -122,6 +150,11 @@ impl Config {
             change.restarts_session = closed.contains(&change.what);
         }
     }
+}
+
+/// Whether two secrets look the same and are not.
+fn differ(old: Option<&Secret>, new: Option<&Secret>) -> bool {
+    old.zip(new).is_some_and(|(old, new)| old != new)
 }
 
 fn changed(what: &str, detail: String) -> Change {
@@ -209,9 +242,15 @@ fn details(old: &Table, new: &Table) -> Vec<String> {
     let keys: BTreeSet<&String> = old.keys().chain(new.keys()).collect();
     keys.into_iter()
         .filter(|key| old.get(*key) != new.get(*key))
-        .map(|key| match (old.get(key), new.get(key)) {
-            (Some(Value::Array(old)), Some(Value::Array(new))) => list_detail(key, texts(old), texts(new)),
-            (old, new) => format!("{key}: {} → {}", text(old), text(new)),
+        .flat_map(|key| match (old.get(key), new.get(key)) {
+            (Some(Value::Array(old)), Some(Value::Array(new))) => {
+                vec![list_detail(key, texts(old), texts(new))]
+            }
+            // A table of a dozen keys: the one that differs would not be seen in it.
+            (Some(Value::Table(old)), Some(Value::Table(new))) if key == "checks" => {
+                details(old, new).into_iter().map(|detail| format!("{key}.{detail}")).collect()
+            }
+            (old, new) => vec![format!("{key}: {} → {}", text(old), text(new))],
         })
         .collect()
 }

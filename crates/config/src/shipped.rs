@@ -1,60 +1,75 @@
 //! The lists and rules of the built-in edge policy, as `siskin-policy` ships them, in the types of the model.
 
-use std::ops::RangeInclusive;
 use std::sync::{Arc, LazyLock};
 
-use siskin_net::{Asn, Role};
-use siskin_policy::PrefixPattern;
+use siskin_bgp::attr::LargeCommunity;
+use siskin_net::{Asn, Family, Role};
+use siskin_policy::{CommunityValue, edge};
 
 use crate::model::{AsnRanges, Patterns};
 
-static LISTS: LazyLock<(Patterns, AsnRanges, AsnRanges)> = LazyLock::new(|| {
-    let range = |low, high| Asn(low)..=Asn(high);
-    (
-        Arc::new(BOGON_PREFIXES.iter().filter_map(|text| text.parse().ok()).collect::<Vec<PrefixPattern>>()),
-        Arc::new(
-            BOGON_ASNS.iter().map(|(low, high)| range(*low, *high)).collect::<Vec<RangeInclusive<Asn>>>(),
-        ),
-        Arc::new(TRANSIT_ASNS.iter().map(|asn| range(*asn, *asn)).collect()),
-    )
-});
+pub(crate) use siskin_policy::edge::MAX_PATH_LEN;
+
+static BOGON_PREFIXES: LazyLock<Patterns> =
+    LazyLock::new(|| Arc::new(edge::BOGON_PREFIXES.iter().filter_map(|text| text.parse().ok()).collect()));
+
+static BOGON_ASNS: LazyLock<AsnRanges> =
+    LazyLock::new(|| Arc::new(edge::BOGON_ASNS.iter().map(|(low, high)| Asn(*low)..=Asn(*high)).collect()));
+
+static TRANSIT_ASNS: LazyLock<AsnRanges> =
+    LazyLock::new(|| Arc::new(edge::TRANSIT_ASNS.iter().map(|asn| Asn(*asn)..=Asn(*asn)).collect()));
 
 /// Prefixes that are never routed between AS.
 pub(crate) fn bogon_prefixes() -> Patterns {
-    Arc::clone(&LISTS.0)
+    Arc::clone(&BOGON_PREFIXES)
 }
 
 /// AS numbers that never stand in a path between AS.
 pub(crate) fn bogon_asns() -> AsnRanges {
-    Arc::clone(&LISTS.1)
+    Arc::clone(&BOGON_ASNS)
 }
 
 /// AS numbers of transit-free networks.
 pub(crate) fn transit_asns() -> AsnRanges {
-    Arc::clone(&LISTS.2)
+    Arc::clone(&TRANSIT_ASNS)
 }
-
-/// The most AS numbers of a path.
-pub(crate) const MAX_PATH_LENGTH: u32 = 100;
 
 /// The shortest and the longest prefix that is routed between AS.
-pub(crate) const fn prefix_lengths(family: siskin_net::Family) -> (u8, u8) {
-    match family {
-        siskin_net::Family::Ipv4 => (8, 24),
-        siskin_net::Family::Ipv6 => (12, 48),
-    }
+pub(crate) fn prefix_lengths(family: Family) -> (u8, u8) {
+    let lengths = match family {
+        Family::Ipv4 => edge::PREFIX_LENGTHS_V4,
+        Family::Ipv6 => edge::PREFIX_LENGTHS_V6,
+    };
+    (*lengths.start(), *lengths.end())
 }
 
-const BOGON_PREFIXES: &[&str] = &["10.0.0.0/8+", "2001:db8::/32+"];
-const BOGON_ASNS: &[(u32, u32)] = &[(0, 0), (64496, 64511)];
-const TRANSIT_ASNS: &[u32] = &[174, 3356];
-
-/// The rules of a role's import policy.
-pub(crate) fn import_rules(_role: Role, _own: Asn, _local_pref: Option<u32>) -> Vec<String> {
-    vec!["accept".to_owned()]
+/// Where nothing else is configured, this asks for a blackhole as BLACKHOLE does.
+pub(crate) const fn blackhole_community(own: Asn) -> LargeCommunity {
+    LargeCommunity(own.0, 1, 666)
 }
 
-/// The rules of a role's export policy.
-pub(crate) fn export_rules(_role: Role, own: Asn, _peer: Option<Asn>) -> Vec<String> {
-    vec![format!("accept if community has {own}:0:100"), "reject".to_owned()]
+/// Our side of the built-in policies.
+#[derive(Clone, Copy)]
+pub(crate) struct Own {
+    pub(crate) asn: Asn,
+    pub(crate) blackhole: LargeCommunity,
+}
+
+/// The rules of a role's import policy. `local_pref` is set before it and stays; `blackhole`: the peer may ask for one.
+pub(crate) fn import_rules(role: Role, own: Own, local_pref: Option<u32>, blackhole: bool) -> Vec<String> {
+    let mut rules = if blackhole { edge::blackhole_import_rules(own.asn) } else { Vec::new() };
+    rules.extend(edge::import_rules(role, own.asn, local_pref));
+    with_blackhole(rules, own)
+}
+
+/// The rules of a role's export policy; `peer` is the AS number that communities can name.
+pub(crate) fn export_rules(role: Role, own: Own, peer: Option<Asn>) -> Vec<String> {
+    with_blackhole(edge::export_rules(role, own.asn, peer), own)
+}
+
+/// The shipped texts name the default community; another one takes its place.
+fn with_blackhole(rules: Vec<String>, own: Own) -> Vec<String> {
+    let text = |community| CommunityValue::Large(community).to_string();
+    let (default, ours) = (text(blackhole_community(own.asn)), text(own.blackhole));
+    rules.into_iter().map(|rule| rule.replace(&default, &ours)).collect()
 }

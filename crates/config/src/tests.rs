@@ -4,6 +4,7 @@ mod defaults;
 mod diagnostics;
 mod diffs;
 mod documents;
+mod edge;
 mod files;
 mod fuzz;
 mod keys;

@@ -69,7 +69,7 @@ impl Checker<'_> {
             path_length: raw
                 .path_length
                 .map_or(role.then_some(None), |l| l.value)
-                .map(|most| most.unwrap_or(shipped::MAX_PATH_LENGTH)),
+                .map(|most| most.unwrap_or(shipped::MAX_PATH_LEN)),
             own_prefixes: switched(&raw.own_prefix, role).then(|| Arc::clone(&edge.own_prefixes)),
             transit_asns: self.asn_ranges.list(&raw.transit_asn, transits, &edge.transit_asns),
             next_hop: switched(&raw.next_hop, next_hop),
@@ -77,7 +77,7 @@ impl Checker<'_> {
             blocklist: (switched(&raw.blocklist, of.external) && !edge.blocklist.is_empty())
                 .then(|| Arc::clone(&edge.blocklist)),
             aspa: switched(&raw.aspa, role),
-            blackhole: switched(&raw.blackhole, is(&[Role::Customer, Role::RouteServerClient])),
+            blackhole: blackhole(of.role, keys),
             role_leak: switched(&raw.role_leak, role),
         }
     }
@@ -103,6 +103,17 @@ impl Checker<'_> {
             }
         }
     }
+}
+
+/// Whether a peer of that role may ask for a blackhole where nothing else is configured.
+pub(super) fn honours_blackhole(role: Role) -> bool {
+    matches!(role, Role::Customer | Role::RouteServerClient)
+}
+
+/// Whether the peer may ask for a blackhole.
+pub(super) fn blackhole(role: Option<Role>, keys: &PeerKeys) -> bool {
+    let given = keys.checks.as_ref().and_then(|checks| checks.value.blackhole.as_ref());
+    given.map_or(role.is_some_and(honours_blackhole), |given| given.value)
 }
 
 /// What is not given is as shipped.

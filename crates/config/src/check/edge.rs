@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use siskin_bgp::attr::LargeCommunity;
 use siskin_net::{Asn, Prefix};
 use siskin_policy::PrefixPattern;
 
@@ -12,9 +11,6 @@ use crate::model::{Blocklist, Edge, HostRoutes, Originate};
 use crate::read::raw::{List, RawEdge};
 use crate::shipped;
 use crate::source::Spanned;
-
-/// The large community of a blackhole request is `asn:1:666`, where the configuration names no other.
-const BLACKHOLE: (u32, u32) = (1, 666);
 
 impl Checker<'_> {
     pub(super) fn edge(
@@ -33,7 +29,6 @@ impl Checker<'_> {
         blocklist.asns.dedup();
         blocklist.prefixes.sort_unstable();
         blocklist.prefixes.dedup();
-        let default_blackhole = LargeCommunity(local_asn.0, BLACKHOLE.0, BLACKHOLE.1);
         Edge {
             bogon_prefixes: raw.bogon_prefixes.map_or_else(shipped::bogon_prefixes, |l| given(l.value)),
             bogon_asns: raw.bogon_asns.map_or_else(shipped::bogon_asns, |l| given(l.value)),
@@ -42,7 +37,9 @@ impl Checker<'_> {
             blocklist_files: files.into_iter().map(|f| f.value).collect(),
             blocklist: Arc::new(blocklist),
             communities: raw.communities.map_or(any_role, |c| c.value),
-            blackhole_community: raw.blackhole_community.map_or(default_blackhole, |b| b.value),
+            blackhole_community: raw
+                .blackhole_community
+                .map_or_else(|| shipped::blackhole_community(local_asn), |b| b.value),
         }
     }
 

@@ -24,6 +24,7 @@ use siskin_policy::PolicySet;
 
 pub use address::{HostPort, MacAddress, NamePattern};
 pub use data::{Irr, PeeringDb, Rpki, RtrServer};
+pub(crate) use edge::range_text;
 pub use edge::{AsnRanges, Blocklist, Checks, Edge, Patterns};
 pub use filter::{AsSet, IrrFilter, IrrSource, LimitAction, Limits, MaxPrefix, MaxPrefixSource, RpkiMode};
 pub use local::{

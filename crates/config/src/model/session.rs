@@ -7,8 +7,7 @@ use std::time::Duration;
 use serde::{Serialize, Serializer};
 use siskin_net::{Asn, FamilySet, Role};
 
-use super::edge::range_text;
-use super::{Secret, serialize};
+use super::{Secret, range_text, serialize};
 
 /// Everything whose change needs a new session.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]

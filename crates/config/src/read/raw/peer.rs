@@ -65,7 +65,9 @@ impl PeerKeys {
             group.multihop = None;
             group.ttl_security = None;
         }
-        if let (Some(own), Some(checks)) = (&mut self.checks, group.checks.take()) {
+        if let Some(own) = &mut self.checks
+            && let Some(checks) = group.checks.take()
+        {
             own.value.inherit(checks.value);
         }
         self.fill_from(group);
