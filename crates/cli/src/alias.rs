@@ -74,6 +74,8 @@ fn show(words: &[&str]) -> Option<Vec<String>> {
         ["protocols"] | ["protocols", "all"] => own(["peers"]),
         ["protocols", "all", peer] | ["protocols", peer] | ["protocols", peer, "all"] => own(["peers", peer]),
         ["route" | "routes", rest @ ..] => bird_route(rest)?,
+        ["rpki", "cache-connection" | "cache-server"] => own(["rpki"]),
+        ["rpki", "prefix", prefix, asn] => own(["rpki", "check", prefix, asn]),
         ["running-config"] => own(["config", "show"]),
         ["ip" | "ipv6", "route"] => own(["fib"]),
         ["ip" | "ipv6", "route", prefix] => own(["fib", prefix]),

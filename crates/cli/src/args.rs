@@ -1,9 +1,13 @@
 //! The command line's grammar.
 
+mod filters;
+
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 use siskin_api::{PeerAction, Selector, View};
+
+pub(crate) use filters::{IrrAction, OriginWord, PolicyAction, PolicyTestArguments, RpkiAction};
 
 /// Where the daemon listens unless it is told otherwise.
 pub(crate) const DEFAULT_SOCKET: &str = "/run/siskin/siskin.sock";
@@ -95,17 +99,54 @@ Examples:
     /// Next hops: the kernel's objects, and those of BGP paths
     #[command(after_help = "Example: siskin nexthops")]
     Nexthops,
+    /// Validated origins (RPKI): the caches, their data, and what it says about a route
+    #[command(after_help = "\
+Examples:
+  siskin rpki
+  siskin rpki check 192.0.2.0/24 64496")]
+    Rpki {
+        #[command(subcommand)]
+        action: Option<RpkiAction>,
+    },
+    /// Routing registries and PeeringDB: what they last said, and what of it is in force
+    #[command(after_help = "\
+Examples:
+  siskin irr
+  siskin irr show AS-EXAMPLE
+  siskin irr refresh ix-neighbour
+  siskin irr accept ix-neighbour")]
+    Irr {
+        #[command(subcommand)]
+        action: Option<IrrAction>,
+    },
+    /// What a peer's import and export do: as text, with a made-up route, with a whole table
+    #[command(after_help = "\
+Examples:
+  siskin policy show transit-a
+  siskin policy test transit-a 192.0.2.0/24 --as-path \"64496 64511\"
+  siskin policy test transit-a --mrt ./rib.20260101.0000.gz")]
+    Policy {
+        #[command(subcommand)]
+        action: PolicyAction,
+    },
     /// Do something to a BGP session
     #[command(after_help = "\
 Examples:
   siskin peer transit-a down
-  siskin peer transit-a refresh-in")]
+  siskin peer transit-a refresh-in
+  siskin peer transit-a drain")]
     Peer {
         /// Name or address of a peer
         peer: String,
         /// What to do
         action: PeerVerb,
     },
+    /// Move traffic away from this router: announce with GRACEFUL_SHUTDOWN (RFC 8326), then nothing
+    #[command(after_help = "Sessions stay up, and routes are still received.\n\nExample: siskin drain")]
+    Drain,
+    /// Announce to all peers again
+    #[command(after_help = "Example: siskin undrain")]
+    Undrain,
     /// The configuration: check a file, show what is in force, put a file in force
     #[command(after_help = "\
 Examples:

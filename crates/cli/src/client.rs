@@ -17,6 +17,8 @@ use crate::failure::Failure;
 
 /// Longer than the daemon gives itself for an answer.
 const PATIENCE: Duration = Duration::from_secs(40);
+/// Longer than the daemon gives itself for work that takes minutes.
+const LONG_PATIENCE: Duration = Duration::from_secs(620);
 
 /// A way to the daemon.
 #[derive(Debug)]
@@ -32,7 +34,7 @@ impl Client {
 
     /// Reads; the answer's octets as they came.
     pub(crate) async fn get(&self, path: &str) -> Result<Bytes, Failure> {
-        self.whole(Method::GET, path, Bytes::new()).await
+        self.whole(Method::GET, path, Bytes::new(), PATIENCE).await
     }
 
     /// Reads and understands.
@@ -42,19 +44,30 @@ impl Client {
 
     /// Acts; the answer's octets as they came.
     pub(crate) async fn post(&self, path: &str, body: Vec<u8>) -> Result<Bytes, Failure> {
-        self.whole(Method::POST, path, body.into()).await
+        self.whole(Method::POST, path, body.into(), PATIENCE).await
     }
 
-    async fn whole(&self, method: Method, path: &str, body: Bytes) -> Result<Bytes, Failure> {
+    /// As [`Client::post`], for work that may take minutes.
+    pub(crate) async fn post_long(&self, path: &str, body: Vec<u8>) -> Result<Bytes, Failure> {
+        self.whole(Method::POST, path, body.into(), LONG_PATIENCE).await
+    }
+
+    async fn whole(
+        &self,
+        method: Method,
+        path: &str,
+        body: Bytes,
+        patience: Duration,
+    ) -> Result<Bytes, Failure> {
         let whole = async {
             let response = self.send(method, path, body).await?;
             Ok(response.into_body().collect().await.map_err(|e| self.broken(&e))?.to_bytes())
         };
-        tokio::time::timeout(PATIENCE, whole).await.unwrap_or_else(|_| {
+        tokio::time::timeout(patience, whole).await.unwrap_or_else(|_| {
             Err(Failure::Unreachable(format!(
                 "the daemon at {} takes more than {} s to answer: see its log",
                 self.socket.display(),
-                PATIENCE.as_secs()
+                patience.as_secs()
             )))
         })
     }

@@ -8,9 +8,6 @@ use crate::failure::Failure;
 const LATER: &[(&[&str], &str)] = &[
     (&["top"], "`siskin status` and /metrics show the figures"),
     (&["guard"], "`siskin host-routes` counts refused claims"),
-    (&["rpki"], "this version does not validate origins yet"),
-    (&["irr"], "this version does not ask routing registries yet"),
-    (&["policy"], "`siskin explain PREFIX` shows each rule a route met"),
     (&["import"], "configurations of other daemons are not translated yet"),
     (&["host-routes", "add"], "declare the VM in the configuration"),
     (&["host-routes", "remove"], "remove the VM from the configuration"),

@@ -89,11 +89,44 @@ async fn exit_codes_are_those_of_the_contract() {
         ("config apply /etc/good", 0, ""),
         ("peer transit-a restart", 0, ""),
         ("peer down-already restart", 5, "the session is not established"),
-        ("peer transit-a explode", 2, "possible values: up, down, restart, refresh-in, refresh-out"),
+        (
+            "peer transit-a explode",
+            2,
+            "possible values: up, down, restart, refresh-in, refresh-out, drain, undrain",
+        ),
         ("show bgp summary", 0, ""),
         ("show route for 203.0.113.1 all", 0, ""),
         ("show ospf", 2, "`show ospf` has no counterpart here"),
-        ("policy show transit-a", 2, "`siskin policy` is not part of this version"),
+        ("rpki", 0, ""),
+        ("rpki status", 0, ""),
+        ("rpki check 192.0.2.0/25 64496", 0, ""),
+        ("rpki check 192.0.2.0/25 AS64511", 1, ""),
+        ("rpki check 198.51.100.0/24 64496", 1, ""),
+        ("rpki check 192.0.2.1/25 64496", 2, "did you mean 192.0.2.0/25?"),
+        ("rpki check 192.0.2.0/25", 2, "<ASN>"),
+        ("irr", 0, ""),
+        ("irr status", 0, ""),
+        ("irr show ripe::as-example", 0, ""),
+        ("irr show AS-NOBODY", 1, "no peer uses AS-NOBODY"),
+        ("irr show RIPE::AS-EXAMPLE --limit 0", 2, "0 is not in"),
+        ("irr refresh", 0, ""),
+        ("irr refresh 192.0.2.1", 0, ""),
+        ("irr accept ix-neighbour", 0, ""),
+        ("irr accept transit-a", 5, "no list that waits"),
+        ("policy show ix-neighbour", 0, ""),
+        ("policy show nobody", 1, "there is no peer nobody"),
+        ("policy test ix-neighbour 192.0.2.0/24 --as-path 64499", 1, ""),
+        ("policy test ix-neighbour 192.0.2.0/24 --export", 0, ""),
+        ("policy test ix-neighbour", 2, "<PREFIX>"),
+        ("policy test ix-neighbour 192.0.2.0/24 --from transit-a", 2, "--export"),
+        ("policy test ix-neighbour 192.0.2.0/24 --mrt x", 2, "cannot be used with"),
+        ("policy test --mrt /tmp/apicli-rib ix-neighbour", 1, ""),
+        ("policy test --mrt /tmp/apicli-good ix-neighbour", 0, ""),
+        ("drain", 0, ""),
+        ("undrain", 0, ""),
+        ("peer transit-a drain", 0, ""),
+        ("peer transit-a undrain", 0, ""),
+        ("show rpki cache-connection", 0, ""),
         ("config plan", 2, "`siskin config plan` is not part of this version"),
         ("frobnicate", 2, "unrecognized subcommand"),
         ("", 2, "Usage"),
@@ -115,7 +148,17 @@ async fn exit_codes_are_those_of_the_contract() {
             assert!(!output.stdout.contains(&0x1b), "siskin {line}: no colour where nobody looks");
         }
     }
-    let changes = ["apply /etc/good", "transit-a restart"];
+    let changes = [
+        "apply /etc/good",
+        "transit-a restart",
+        "irr refresh all",
+        "irr refresh transit-a",
+        "irr accept ix-neighbour",
+        "drain",
+        "undrain",
+        "transit-a drain",
+        "transit-a undrain",
+    ];
     assert_eq!(*world.fake.changes.lock().unwrap(), changes);
     world.server.shutdown().await;
 }
@@ -139,6 +182,11 @@ async fn json_is_what_the_api_answers() {
         ("nexthops --json", fixture!("nexthops")),
         ("host-routes --json", fixture!("host-routes")),
         ("config show --json", fixture!("config")),
+        ("rpki --json", fixture!("rpki")),
+        ("irr --json", fixture!("irr")),
+        ("irr show RIPE::AS-EXAMPLE --json", fixture!("irr-set")),
+        ("policy show ix-neighbour --json", fixture!("policy")),
+        ("policy test ix-neighbour 203.0.113.0/24 --export --json", fixture!("policy-test-accepted")),
     ] {
         let output = world.run(line).await;
         let shown: Value = serde_json::from_str(stdout(&output)).unwrap();
@@ -154,6 +202,17 @@ async fn json_is_what_the_api_answers() {
     let explain = world.run("explain 203.0.113.0/24 --json").await;
     let explain: Value = serde_json::from_str(stdout(&explain)).unwrap();
     assert!(explain["summary"].as_str().unwrap().starts_with("203.0.113.0/24 goes to transit-a"));
+    // A negative answer is an answer, too.
+    for (line, fixture) in [
+        ("rpki check 192.0.2.0/25 64511 --json", fixture!("rpki-check")),
+        ("policy test ix-neighbour 192.0.2.0/24 --json", fixture!("policy-test-rejected")),
+        ("policy test ix-neighbour --mrt /var/tmp/rib.20260101.0000.gz --json", fixture!("policy-mrt")),
+    ] {
+        let output = world.run(line).await;
+        let shown: Value = serde_json::from_str(stdout(&output)).unwrap();
+        assert_eq!(shown, serde_json::from_str::<Value>(fixture).unwrap(), "siskin {line}");
+        assert_eq!((output.status.code(), stderr(&output)), (Some(1), ""), "siskin {line}");
+    }
     let missing = world.run("explain 192.0.2.0/24 --json").await;
     let missing: Value = serde_json::from_str(stdout(&missing)).unwrap();
     assert_eq!(missing["error"]["code"], "not_found");
@@ -186,6 +245,20 @@ async fn the_queries_say_what_was_asked_for() {
     assert!(query.longer);
     assert_eq!((query.peer.as_deref(), query.view), (Some("transit-a"), siskin_api::View::Received));
     assert_eq!((query.family, query.limit), (Some(siskin_net::Family::Ipv4), Some(1)));
+
+    world
+        .run(
+            "policy test 192.0.2.1 203.0.113.0/24 --as-path 64496 --community 64496:1,no-export --community rt:1:2 \
+             --next-hop 192.0.2.9 --origin egp --med 5 --local-pref 200 --otc AS64496 --export --from 192.0.2.1",
+        )
+        .await;
+    let (peer, test) = world.fake.tests.lock().unwrap().pop().unwrap();
+    assert_eq!((peer.as_str(), test.from.as_deref()), ("transit-a", Some("transit-a")));
+    assert_eq!(test.direction, siskin_api::PolicyDirection::Export);
+    assert_eq!(test.as_path.as_deref(), Some("64496"));
+    assert_eq!(test.communities, ["64496:1", "no-export", "rt:1:2"]);
+    assert_eq!((test.next_hop, test.origin.as_deref()), (Some([192, 0, 2, 9].into()), Some("egp")));
+    assert_eq!((test.med, test.local_pref, test.otc.map(|asn| asn.0)), (Some(5), Some(200), Some(64496)));
 }
 
 #[tokio::test]
@@ -242,7 +315,7 @@ async fn manual_pages_are_written_for_every_command() {
     let folder = tempfile::tempdir().unwrap();
     let output = siskin(Path::new("/nonexistent"), &format!("man --out {}", folder.path().display())).await;
     assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
-    for page in ["siskin.1", "siskin-explain.1", "siskin-config-check.1"] {
+    for page in ["siskin.1", "siskin-explain.1", "siskin-config-check.1", "siskin-policy-test.1"] {
         assert!(folder.path().join(page).exists(), "{page}");
     }
 }

@@ -60,13 +60,8 @@ fn report(file: &Path, diagnostics: &Diagnostics, valid: bool) -> ConfigReport {
 }
 
 async fn apply(client: &Client, output: &Output, file: Option<&Path>) -> Result<(), Failure> {
-    let file = match file.map(std::path::absolute).transpose() {
-        Ok(file) => file.map(|f| f.display().to_string()),
-        Err(e) => return Err(Failure::Usage(format!("the file's path cannot be made absolute: {e}"))),
-    };
-    let body = serde_json::to_vec(&ConfigRequest { file })
-        .map_err(|e| Failure::Usage(format!("the file's name has no JSON form: {e}")))?;
-    let answer = client.post("/v1/config/apply", body).await?;
+    let file = file.map(super::absolute).transpose()?;
+    let answer = client.post("/v1/config/apply", super::body(&ConfigRequest { file })?).await?;
     if output.is_json() {
         return output.answer(&answer);
     }

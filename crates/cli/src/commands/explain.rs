@@ -2,7 +2,7 @@
 
 mod decision;
 mod export;
-mod import;
+pub(super) mod import;
 
 use siskin_api::{DecisionStep, ExplainedPath, Explanation, KernelState, RouteKind, Selector};
 

@@ -1,24 +1,29 @@
 //! The commands: each asks the daemon and shows the answer. What is shown is made by plain functions of the answer.
 
 mod config;
+mod drain;
 mod explain;
 mod fib;
 mod host_routes;
+mod irr;
 mod manual;
 mod monitor;
 mod peers;
+mod policy;
 mod routes;
+mod rpki;
 mod status;
 
 use std::net::IpAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use siskin_api::PeerSummary;
+use siskin_api::{Done, PeerSummary};
 
 use crate::args::{Arguments, Command, DEFAULT_SOCKET};
 use crate::client::{Client, understand};
 use crate::failure::Failure;
 use crate::output::{Look, Output};
+use crate::words::clean;
 
 /// Runs a command.
 pub(crate) async fn run(arguments: Arguments, output: &Output) -> Result<(), Failure> {
@@ -34,6 +39,11 @@ pub(crate) async fn run(arguments: Arguments, output: &Output) -> Result<(), Fai
         Command::Fib(arguments) => fib::run(&client, output, arguments).await,
         Command::Nexthops => show(&client, output, "/v1/nexthops", fib::render_nexthops).await,
         Command::Peer { peer, action } => peers::act(&client, output, &peer, action.into()).await,
+        Command::Rpki { action } => rpki::run(&client, output, action).await,
+        Command::Irr { action } => irr::run(&client, output, action).await,
+        Command::Policy { action } => policy::run(&client, output, action).await,
+        Command::Drain => drain::run(&client, output, true).await,
+        Command::Undrain => drain::run(&client, output, false).await,
         Command::Config { action } => config::run(&client, output, action).await,
         Command::Monitor { kind } => monitor::run(&client, output, kind).await,
         Command::Completions { shell } => manual::completions(output, shell),
@@ -59,6 +69,28 @@ async fn show<T: serde::de::DeserializeOwned>(
         return output.answer(&answer);
     }
     output.text(&render(&understand(&answer)?, output.look()))
+}
+
+/// Acts and shows the sentence that comes back.
+async fn act(client: &Client, output: &Output, path: &str, body: Vec<u8>) -> Result<(), Failure> {
+    let answer = client.post(path, body).await?;
+    if output.is_json() {
+        return output.answer(&answer);
+    }
+    let done: Done = understand(&answer)?;
+    output.text(&format!("{}\n", clean(&done.text)))
+}
+
+/// A request's body.
+fn body<T: serde::Serialize>(request: &T) -> Result<Vec<u8>, Failure> {
+    serde_json::to_vec(request).map_err(|e| Failure::Usage(format!("this has no JSON form: {e}")))
+}
+
+/// A file as the daemon must be told of it.
+fn absolute(file: &Path) -> Result<String, Failure> {
+    let file = std::path::absolute(file)
+        .map_err(|e| Failure::Usage(format!("the file's path cannot be made absolute: {e}")))?;
+    Ok(file.display().to_string())
 }
 
 /// A peer's name: what was given, unless that is the address of a peer.

@@ -23,6 +23,12 @@ pub(super) fn render(status: &Status, look: Look) -> String {
     for gate in status.gates.iter().filter(|g| !g.open) {
         facts.row(["".into(), Cell::toned(Tone::Warn, format!("{}: {}", gate.name, gate.text))]);
     }
+    if status.drained {
+        facts.row([
+            "Drained".into(),
+            Cell::toned(Tone::Warn, "nothing is announced; `siskin undrain` ends it"),
+        ]);
+    }
     let peers = status.peers;
     let all_up = peers.established == peers.configured;
     let established = format!("{} of {} established", number(peers.established), number(peers.configured));

@@ -62,6 +62,77 @@ fn host_routes_show_where_each_address_is() {
 }
 
 #[test]
+fn rpki_shows_data_and_caches() {
+    insta::assert_snapshot!("rpki", rpki::render(&fixture!("rpki"), PLAIN));
+    insta::assert_snapshot!("rpki-check", rpki::render_check(&fixture!("rpki-check"), PLAIN));
+    let mut status: siskin_api::RpkiStatus = fixture!("rpki");
+    status.origin = siskin_api::DataOrigin::Persisted;
+    status.age_s = Some(11_000);
+    status.gate.as_mut().unwrap().open = false;
+    status.gate.as_mut().unwrap().text = "no cache has answered yet, 41 s left".into();
+    status.slurm.as_mut().unwrap().error = Some("line 3: no prefix".into());
+    insta::assert_snapshot!("rpki-persisted", rpki::render(&status, PLAIN));
+    assert!(rpki::render(&siskin_api::RpkiStatus::default(), PLAIN).contains("not validated"));
+}
+
+#[test]
+fn irr_shows_each_set_and_says_what_its_state_means() {
+    insta::assert_snapshot!("irr", irr::render(&fixture!("irr"), PLAIN));
+    insta::assert_snapshot!("irr-set", irr::render_set(&fixture!("irr-set"), PLAIN));
+    assert!(irr::render(&siskin_api::IrrStatus::default(), PLAIN).contains("No peer uses"));
+    let mut status: siskin_api::IrrStatus = fixture!("irr");
+    status.sets[1].peers = (1..=30).map(|i| format!("member-{i}")).collect();
+    let text = irr::render(&status, PLAIN);
+    assert!(text.contains("member-1, member-2, member-3 and 27 more\n"), "{text}");
+}
+
+#[test]
+fn policies_are_shown_and_tested() {
+    insta::assert_snapshot!("policy", policy::render(&fixture!("policy"), PLAIN));
+    insta::assert_snapshot!(
+        "policy-test-rejected",
+        policy::render_test(&fixture!("policy-test-rejected"), PLAIN)
+    );
+    insta::assert_snapshot!(
+        "policy-test-accepted",
+        policy::render_test(&fixture!("policy-test-accepted"), PLAIN)
+    );
+    insta::assert_snapshot!("policy-mrt", policy::render_mrt(&fixture!("policy-mrt"), PLAIN));
+    let empty = siskin_api::PolicyMrtReport::default();
+    assert!(policy::render_mrt(&empty, PLAIN).contains("0 routes from"));
+}
+
+#[test]
+fn a_limit_that_is_over_says_what_happens() {
+    let mut peers: Vec<siskin_api::PeerSummary> = fixture!("peers");
+    let limit = peers[1].families[0].max_prefix.as_mut().unwrap();
+    limit.state = siskin_api::LimitState::Over;
+    limit.restarts_in_s = Some(840);
+    let mut out = limit.clone();
+    (out.state, out.limit, out.action) = (siskin_api::LimitState::Warning, Some(3), "warn".into());
+    peers[1].families[0].max_prefix_out = Some(out);
+    let text = peers::render_list(&peers, PLAIN);
+    for line in [
+        "transit-a: IPv4 has 990,108 prefixes, the limit is 1,500,000: the session is down, and tried again in 14m\n",
+        "transit-a: IPv4 is sent 3 prefixes, the limit is 3 (warn)\n",
+        "transit-b: IPv4 has 900,000 prefixes, the limit is 900,000, received 990,112 of at most 1,000,000 (PeeringDB): \
+         no more are taken, 90,112 kept out\n",
+        "transit-b: drained: nothing is announced to it\n",
+    ] {
+        assert!(text.contains(line), "{text}");
+    }
+}
+
+#[test]
+fn a_drained_router_says_so_and_how_to_end_it() {
+    let mut drained: siskin_api::Status = fixture!("status");
+    drained.drained = true;
+    assert!(
+        status::render(&drained, PLAIN).contains("Drained        nothing is announced; `siskin undrain`")
+    );
+}
+
+#[test]
 fn the_configuration_in_force_is_an_outline() {
     insta::assert_snapshot!(config::render(&fixture!("config"), PLAIN));
 }
@@ -148,10 +219,51 @@ fn events_are_lines_even_when_cut_anywhere() {
 }
 
 #[test]
+fn events_of_filters_are_lines() {
+    let line = |body| monitor::render(&Event { at_ms: 0, body });
+    let rpki =
+        EventBody::Rpki { announced: 1, withdrawn: 2, paths_judged: 1_200, changed: 3, took_us: 2_340 };
+    assert_eq!(
+        line(rpki),
+        "00:00:00.000Z  rpki: 1 record came, 2 went; of 1,200 paths judged again 3 changed, in 2.3 ms"
+    );
+    let irr = EventBody::Irr {
+        peer: "ix-neighbour".into(),
+        state: siskin_api::IrrSetState::Kept,
+        text: "AS-EXAMPLE: connection refused".into(),
+    };
+    assert_eq!(line(irr), "00:00:00.000Z  irr ix-neighbour: kept: AS-EXAMPLE: connection refused");
+    let limit = EventBody::Limit {
+        peer: "transit-a".into(),
+        family: siskin_net::Family::Ipv6,
+        state: siskin_api::LimitState::Warning,
+        text: "81 % of 1,000".into(),
+    };
+    assert_eq!(line(limit), "00:00:00.000Z  limit transit-a IPv6: warning: 81 % of 1,000");
+    let drain = |peer: Option<&str>, drained| EventBody::Drain { peer: peer.map(str::to_owned), drained };
+    assert_eq!(line(drain(None, true)), "00:00:00.000Z  router: drained");
+    assert_eq!(line(drain(Some("tor-left"), false)), "00:00:00.000Z  peer tor-left: announces again");
+}
+
+#[test]
+fn as_numbers_are_read_with_and_without_letters() {
+    use clap::Parser;
+    let check = |asn: &str| Arguments::try_parse_from(["siskin", "rpki", "check", "192.0.2.0/24", asn]);
+    for good in ["64496", "AS64496", "as64496", "4294967295"] {
+        assert!(check(good).is_ok(), "{good}");
+    }
+    for bad in ["AS", "+64496", "AS-EXAMPLE", "4294967296", "\u{e4}\u{e4}"] {
+        assert!(check(bad).unwrap_err().to_string().contains("an AS number is expected"), "{bad}");
+    }
+}
+
+#[test]
 fn numbers_and_times_read_well() {
     use crate::words::{duration, number};
     assert_eq!(["0", "12", "999", "1,000", "1,234,567"], [0, 12, 999, 1000, 1_234_567].map(number)[..]);
     let times = [0, 59, 60, 61, 3600, 3661, 86_403, 93_784].map(duration);
+    let short = [0, 999, 1_000, 2_349, 999_999, 1_450_000].map(crate::words::microseconds);
+    assert_eq!(short, ["0 µs", "999 µs", "1.0 ms", "2.3 ms", "999.9 ms", "1.4 s"]);
     assert_eq!(times, ["0s", "59s", "1m", "1m 1s", "1h", "1h 1m", "1d", "1d 2h"]);
 }
 

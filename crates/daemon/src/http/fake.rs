@@ -22,12 +22,19 @@ pub(crate) struct Fake {
     pub(crate) changes: Mutex<Vec<String>>,
     /// Every query of routes it got.
     pub(crate) queries: Mutex<Vec<RoutesQuery>>,
+    /// Every route it was asked to test, with the peer.
+    pub(crate) tests: Mutex<Vec<(String, PolicyTestRequest)>>,
 }
 
 impl Fake {
     /// A fake daemon whose event channel holds four events.
     pub(crate) fn new() -> Fake {
-        Fake { events: broadcast::channel(4).0, changes: Mutex::default(), queries: Mutex::default() }
+        Fake {
+            events: broadcast::channel(4).0,
+            changes: Mutex::default(),
+            queries: Mutex::default(),
+            tests: Mutex::default(),
+        }
     }
 }
 
@@ -181,6 +188,7 @@ impl Backend for Fake {
 
     /// Import rejects, export accepts.
     async fn policy_test(&self, peer: &str, request: PolicyTestRequest) -> Answer<PolicyTestResult> {
+        self.tests.lock().unwrap().push((peer.to_owned(), request.clone()));
         let result: PolicyTestResult = match request.direction {
             PolicyDirection::Import => fixture!("policy-test-rejected"),
             PolicyDirection::Export => fixture!("policy-test-accepted"),

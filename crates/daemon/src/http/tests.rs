@@ -102,7 +102,10 @@ async fn every_read_answers_on_both_listeners() {
         "/v1/nexthops",
         "/v1/host-routes",
         "/v1/rpki",
+        "/v1/rpki/check?prefix=192.0.2.0/25&asn=64496",
         "/v1/irr",
+        "/v1/irr/sets/RIPE%3A%3AAS-EXAMPLE?limit=2&family=ipv4",
+        "/v1/policy/ix-neighbour",
         "/v1/config",
         "/metrics",
         "/healthz",
@@ -131,6 +134,14 @@ async fn errors_have_one_shape_and_the_right_status() {
         ("GET", "/v1/routes?view=exported", 400, "bad_request"),
         ("GET", "/v1/routes?prefix=192.0.2.1&longer=true", 400, "bad_request"),
         ("GET", "/v1/routes?cursor=x", 400, "bad_request"),
+        ("GET", "/v1/rpki/check?prefix=192.0.2.0/24", 400, "bad_request"),
+        ("GET", "/v1/rpki/check?prefix=192.0.2.0/24&asn=AS64496", 400, "bad_request"),
+        ("GET", "/v1/irr/sets/AS-NOBODY", 404, "not_found"),
+        ("GET", "/v1/policy/nobody", 404, "not_found"),
+        ("POST", "/v1/policy/ix-neighbour/test", 400, "bad_request"),
+        ("POST", "/v1/policy/ix-neighbour/test-mrt", 400, "bad_request"),
+        ("POST", "/v1/irr/accept/transit-a", 409, "refused"),
+        ("GET", "/v1/drain", 405, "method_not_allowed"),
         ("DELETE", "/v1/status", 405, "method_not_allowed"),
         ("POST", "/v1/peers/transit-a/explode", 404, "not_found"),
         ("POST", "/v1/peers/down-already/restart", 409, "refused"),
@@ -155,7 +166,13 @@ async fn what_changes_something_needs_the_socket_and_the_right_user() {
     let done = world.unix("POST", "/v1/config/apply", "{\"file\": \"/etc/good\"}").await;
     assert_eq!(done.json()["applied"], true);
     assert_eq!(*world.fake.changes.lock().unwrap(), ["transit-a refresh-in", "apply /etc/good"]);
-    for path in ["/v1/peers/transit-a/up", "/v1/config/apply", "/nowhere"] {
+    for path in [
+        "/v1/peers/transit-a/up",
+        "/v1/config/apply",
+        "/v1/drain",
+        "/v1/policy/ix-neighbour/test",
+        "/nowhere",
+    ] {
         let reply = world.tcp("POST", path).await;
         assert_eq!((reply.status, reply.error().as_str()), (405, "method_not_allowed"));
         assert!(reply.head.to_lowercase().contains("allow: get, head"));
@@ -194,7 +211,13 @@ async fn another_user_reads_but_does_not_change() {
         }
     };
     assert!(ask("GET", "/v1/status").await.contains("64500"));
-    assert!(ask("POST", "/v1/peers/transit-a/down").await.contains("\"forbidden\""));
+    for path in ["peers/transit-a/down", "drain", "irr/refresh", "policy/ix-neighbour/test-mrt"] {
+        let answer = ask("POST", &format!("/v1/{path}")).await;
+        assert!(answer.contains("\"forbidden\""), "{path}: {answer}");
+    }
+    // A made-up route costs nothing and changes nothing: only its body is missing.
+    let answer = ask("POST", "/v1/policy/ix-neighbour/test").await;
+    assert!(answer.contains("this needs a JSON body"), "{answer}");
     assert!(world.fake.changes.lock().unwrap().is_empty());
 }
 
@@ -203,12 +226,15 @@ async fn requests_have_limits() {
     let world = world(|c| {
         c.limits.body = 100;
         c.limits.answer = Duration::from_millis(50);
+        c.limits.work = Duration::from_millis(50);
         c.limits.head = Duration::from_millis(200);
         c.limits.body_time = Duration::from_millis(50);
     });
     let long = world.unix("POST", "/v1/config/apply", &" ".repeat(101)).await;
     assert_eq!(long.status, 413);
     let slow = world.unix("GET", "/v1/routes?peer=slow", "").await;
+    assert_eq!((slow.status, slow.error().as_str()), (503, "unavailable"));
+    let slow = world.unix("POST", "/v1/policy/ix-neighbour/test-mrt", "{\"file\": \"/slow\"}").await;
     assert_eq!((slow.status, slow.error().as_str()), (503, "unavailable"));
     let half =
         "POST /v1/config/apply HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: 10\r\n\r\n{";

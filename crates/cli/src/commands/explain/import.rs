@@ -1,6 +1,6 @@
 //! The import section: the checks and rules each path met, and what they changed.
 
-use siskin_api::{AttributeChange, ExplainedPath, PolicyStep, PolicyTrace};
+use siskin_api::{AttributeChange, Check, ExplainedPath, PolicyStep, PolicyTrace, Rejection};
 
 use crate::output::{Look, Tone};
 use crate::table::{Cell, Table};
@@ -9,11 +9,30 @@ use crate::words::giver;
 /// From so many on, rules without a match that follow each other share a line.
 const COLLAPSED: usize = 5;
 
+/// What checks and policy did with a path.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::commands) struct Judgement<'a> {
+    /// The checks, to the first that failed.
+    pub(in crate::commands) checks: &'a [Check],
+    /// What the policy did, if it was asked.
+    pub(in crate::commands) policy: Option<&'a PolicyTrace>,
+    /// Why it was rejected, if it was.
+    pub(in crate::commands) rejected: Option<&'a Rejection>,
+    /// What was changed.
+    pub(in crate::commands) changes: &'a [AttributeChange],
+}
+
 /// A block for each path: checks in one line, each rule in a line, changes in a line.
 pub(super) fn render(paths: &[ExplainedPath], look: Look) -> String {
     let mut table = Table::new(["", "", "", "", ""]).indented(2);
     for path in paths {
-        let mut lines = lines(path).into_iter();
+        let judgement = Judgement {
+            checks: &path.checks,
+            policy: path.policy.as_ref(),
+            rejected: path.path.rejected.as_ref(),
+            changes: &path.changes,
+        };
+        let mut lines = lines(judgement).into_iter();
         let from = giver(path.path.source, &path.path.peer);
         table.row(std::iter::once(Cell::toned(Tone::Bold, from)).chain(lines.next().into_iter().flatten()));
         for line in lines {
@@ -24,7 +43,7 @@ pub(super) fn render(paths: &[ExplainedPath], look: Look) -> String {
 }
 
 /// What happened, what did it, what it says, what it changed.
-fn lines(path: &ExplainedPath) -> Vec<Vec<Cell>> {
+pub(in crate::commands) fn lines(path: Judgement<'_>) -> Vec<Vec<Cell>> {
     let mut lines = Vec::new();
     let (passed, failed): (Vec<_>, Vec<_>) = path.checks.iter().partition(|c| c.passed);
     if !passed.is_empty() {
@@ -38,9 +57,9 @@ fn lines(path: &ExplainedPath) -> Vec<Vec<Cell>> {
             Cell::from(check.text.as_str()),
         ]);
     }
-    if let Some(policy) = &path.policy {
-        lines.extend(rules(path, policy));
-    } else if let (Some(rejected), true) = (&path.path.rejected, failed.is_empty()) {
+    if let Some(policy) = path.policy {
+        lines.extend(rules(path.rejected, policy));
+    } else if let (Some(rejected), true) = (path.rejected, failed.is_empty()) {
         lines.push(vec![
             Cell::toned(Tone::Bad, "rejects"),
             rejected.rule.as_str().into(),
@@ -60,8 +79,8 @@ fn lines(path: &ExplainedPath) -> Vec<Vec<Cell>> {
 }
 
 /// The rules that ran, and the verdict where none of them gave it, as when the run falls off the end.
-fn rules(path: &ExplainedPath, policy: &PolicyTrace) -> Vec<Vec<Cell>> {
-    let verdict = path.path.rejected.as_ref().map_or(&policy.rule, |r| &r.rule);
+fn rules(rejected: Option<&Rejection>, policy: &PolicyTrace) -> Vec<Vec<Cell>> {
+    let verdict = rejected.map_or(&policy.rule, |r| &r.rule);
     let mut lines = Vec::new();
     for run in policy.steps.chunk_by(|a, b| !a.matched && !b.matched) {
         if let ([first, .., last], true) = (run, run.len() >= COLLAPSED) {
@@ -72,9 +91,7 @@ fn rules(path: &ExplainedPath, policy: &PolicyTrace) -> Vec<Vec<Cell>> {
         }
         lines.extend(run.iter().map(|step| rule(step, &step.rule == verdict, policy.accepted)));
     }
-    if let Some(rejected) =
-        path.path.rejected.as_ref().filter(|_| policy.steps.iter().all(|s| &s.rule != verdict))
-    {
+    if let Some(rejected) = rejected.filter(|_| policy.steps.iter().all(|s| &s.rule != verdict)) {
         let (rule, text) = (rejected.rule.as_str(), rejected.text.as_str());
         lines.push(vec![Cell::toned(Tone::Bad, "rejects"), rule.into(), text.into()]);
     }
