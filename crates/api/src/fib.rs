@@ -18,6 +18,8 @@ pub enum RouteKind {
     Blackhole,
     /// Drops them and tells the sender.
     Unreachable,
+    /// Drops them and tells the sender that it is forbidden.
+    Prohibit,
 }
 
 /// Where packets go next.
@@ -112,11 +114,24 @@ pub struct FibPage {
     pub total: Option<u64>,
 }
 
+/// How routes go to the kernel.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct KernelMode {
+    /// Next-hop objects are used; if not, next hops stand in every route.
+    pub nexthop_objects: bool,
+    /// `net.ipv4.nexthop_compat_mode`; `null` where it does not matter.
+    pub nexthop_compat_mode: Option<bool>,
+    /// What of this costs speed, and what to do about it; whole sentences.
+    pub advice: Vec<String>,
+}
+
 /// Next hops: as the kernel has them, and as BGP names them.
 #[derive(Clone, Debug, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 pub struct NextHops {
     /// Next-hop objects of ours in the kernel.
     pub objects: Vec<NextHopObject>,
+    /// How routes go to the kernel; `null`: they do not.
+    pub kernel: Option<KernelMode>,
     /// Next hops of BGP paths that are tracked.
     pub tracked: Vec<TrackedNextHop>,
 }

@@ -94,6 +94,7 @@ impl Explanation {
         let way = match kernel.kind {
             Some(RouteKind::Blackhole) => " as a blackhole".to_owned(),
             Some(RouteKind::Unreachable) => " as unreachable".to_owned(),
+            Some(RouteKind::Prohibit) => " as prohibited".to_owned(),
             Some(RouteKind::Unicast) | None => match kernel.hops.as_slice() {
                 [] => String::new(),
                 hops => {

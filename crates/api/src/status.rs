@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use siskin_net::{Asn, Family};
 
-use crate::schema;
+use crate::{KernelMode, schema};
 
 /// One value for each address family.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
@@ -68,6 +68,8 @@ pub struct Status {
     pub rib: PerFamily<RibCounts>,
     /// The kernel's table, as far as it is ours.
     pub fib: PerFamily<FibCounts>,
+    /// How routes go to the kernel; `null`: they do not.
+    pub kernel: Option<KernelMode>,
     /// Host routes that are announced.
     pub host_routes: u64,
     /// The configuration in force.

@@ -9,7 +9,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use siskin_api::{Event, EventBody};
 use siskin_bgp::session::AdminStop;
-use siskin_config::{Config, Loaded, OnStop};
+use siskin_config::{CompatMode, Config, Loaded, OnStop};
 use siskin_fib::{FibConfig, KernelState, StateConfig};
 use siskin_net::{BgpIdentifier, IfIndex, Timestamp};
 use siskin_rib::RibConfig;
@@ -256,6 +256,8 @@ fn kernel_setup(
         table: kernel.table,
         metric: kernel.metric,
         prefsrc: kernel.prefsrc,
+        mtu: kernel.mtu.map_or(0, u32::from),
+        compat_mode_off: kernel.nexthop_compat_mode == CompatMode::Off,
         nexthop_groups: kernel.nexthop_groups,
         max_paths: kernel.max_paths,
         ..FibConfig::default()

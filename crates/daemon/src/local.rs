@@ -16,10 +16,11 @@ use crate::kernel::{ConnectedSource, KernelHandle, local_attributes};
 use crate::peer::{Router, local_import};
 
 /// The source of originated prefixes of each kind.
-const ORIGINATE: [(OriginateKernel, PeerId, FibAction); 3] = [
+const ORIGINATE: [(OriginateKernel, PeerId, FibAction); 4] = [
     (OriginateKernel::Blackhole, PeerId(0), FibAction::Blackhole),
     (OriginateKernel::Unreachable, PeerId(1), FibAction::Unreachable),
     (OriginateKernel::None, PeerId(2), FibAction::None),
+    (OriginateKernel::Prohibit, PeerId(4), FibAction::Prohibit),
 ];
 /// The source of connected routes.
 const CONNECTED: PeerId = PeerId(3);

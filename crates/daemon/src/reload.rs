@@ -234,11 +234,13 @@ fn needs_restart(old: &Config, new: &Config) -> Vec<String> {
     let mut lines = Vec::new();
     let kernel = |c: &Config| {
         let k = &c.kernel;
-        (k.install, k.table, k.metric, k.nexthop_groups, k.prefsrc)
+        (k.install, k.table, k.metric, k.nexthop_groups, k.nexthop_compat_mode, k.mtu, k.prefsrc)
     };
     if kernel(old) != kernel(new) {
         lines.push(
-            "kernel: table, metric, prefsrc, install and nexthop-groups take effect at the next start".into(),
+            "kernel: install, table, metric, nexthop-groups, nexthop-compat-mode, mtu and prefsrc take effect at the \
+             next start"
+                .into(),
         );
     }
     if old.api != new.api {

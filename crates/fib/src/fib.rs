@@ -4,7 +4,7 @@
 //! never touched: a new route is created exclusively, a route of ours is replaced only where the last look showed
 //! ours, and removals name our protocol. Next hops are kernel objects where the kernel has them.
 //!
-//! Left out so far: several tables, route metrics (MTU), policy rules, resilient groups.
+//! Left out so far: several tables, route metrics other than the MTU, policy rules, resilient groups.
 
 mod book;
 mod events;
@@ -14,6 +14,7 @@ mod neighbors;
 mod objects;
 mod queue;
 mod sync;
+mod sysctl;
 mod table;
 mod write;
 
@@ -44,6 +45,10 @@ pub struct FibConfig {
     pub metric: u32,
     /// The source address of packets this machine sends itself; it must be an address of the machine.
     pub prefsrc: FamilyMap<Option<IpAddr>>,
+    /// The largest packet along our routes, in bytes (`mtu` of `ip route`); 0: whatever the link takes.
+    pub mtu: u32,
+    /// Switch `net.ipv4.nexthop_compat_mode` off in this network namespace; `false` leaves it as it is.
+    pub compat_mode_off: bool,
     /// Use kernel next-hop objects; without, every route carries its next hops.
     pub nexthop_groups: bool,
     /// Hops a route may have at most; of a wider group the first ones are used.
@@ -58,6 +63,8 @@ impl Default for FibConfig {
             table: MAIN_TABLE,
             metric: 32,
             prefsrc: FamilyMap::default(),
+            mtu: 0,
+            compat_mode_off: false,
             nexthop_groups: true,
             max_paths: 16,
             nexthop_id_base: DEFAULT_NEXTHOP_ID_BASE,
@@ -72,6 +79,9 @@ impl FibConfig {
         }
         if self.max_paths == 0 || self.max_paths > 256 {
             return Err(FibError::Config("max-paths must be 1 to 256"));
+        }
+        if self.mtu != 0 && !(68..=65_535).contains(&self.mtu) {
+            return Err(FibError::Config("mtu must be 68 to 65,535"));
         }
         if self.nexthop_id_base == 0 || self.nexthop_id_base > u32::MAX - NEXTHOP_IDS {
             return Err(FibError::Config("the range of next-hop ids must lie between 1 and 4,278,190,079"));
@@ -114,6 +124,9 @@ pub struct WriteProgress {
     pub refused: usize,
     /// Prefixes that still wait: call again.
     pub pending: usize,
+    /// Of these, prefixes that are to be removed. The more of them are known, the likelier all routes of a group can go
+    /// with one message, so they should not count against a limit.
+    pub removals: usize,
     /// Call again after this time even if nothing is wanted: something is to be retried.
     pub retry_after: Option<Duration>,
 }
@@ -182,12 +195,16 @@ impl Fib {
             heal_wait: write::HEAL_FIRST,
             resync_at: None,
         };
-        if let Err(error) = fib.book.objects.adopt(&mut fib.channel) {
+        let objects = &mut fib.book.objects;
+        if let Err(error) = objects.adopt(&mut fib.channel).and_then(|()| objects.probe(&mut fib.channel)) {
             if !crate::state::unsupported(&error) {
                 return Err(error);
             }
-            tracing::info!("this kernel has no next-hop objects: next hops are written inline");
-            fib.book.objects.enabled = false;
+            tracing::info!("this kernel takes no next-hop objects: next hops are written inline");
+            objects.enabled = false;
+        }
+        if fib.book.config.compat_mode_off && fib.book.objects.enabled {
+            sysctl::switch_compat_mode_off();
         }
         fib.resync()?;
         fib.neighbors.adopt(&mut fib.channel)?;
@@ -204,6 +221,14 @@ impl Fib {
     #[must_use]
     pub fn config(&self) -> FibConfig {
         FibConfig { nexthop_groups: self.book.objects.enabled, ..self.book.config.clone() }
+    }
+
+    /// Whether `net.ipv4.nexthop_compat_mode` is on in this thread's network namespace: then the kernel announces each
+    /// route of a next-hop group that changes, so that failover takes longer the more routes there are. `None`: this
+    /// kernel has no such switch, or no next-hop objects are in use.
+    #[must_use]
+    pub fn compat_mode(&self) -> Option<bool> {
+        if self.book.objects.enabled { sysctl::compat_mode() } else { None }
     }
 
     /// Takes over a wish; the newest one of a prefix counts. Nothing is written before [`Fib::write`].

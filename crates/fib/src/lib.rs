@@ -24,7 +24,7 @@ pub use fib::{
     Fib, FibChange, FibConfig, FibCounts, InstalledRoute, NextHopObject, OurNeighbor, RouteState,
     WriteProgress,
 };
-pub use monitor::Monitor;
+pub use monitor::{Monitor, MonitorFilter};
 pub use state::{Connected, KernelState, StateConfig};
 pub use tracker::Tracker;
 pub use wire::link::{InterfaceAddress, Link};

@@ -1,13 +1,19 @@
 //! The socket on which the kernel tells what changes: links, addresses, routes, neighbours, next-hop objects.
 //!
 //! A classic BPF program in the kernel drops what would only cost time: echoes of our own writes, the table `local`,
-//! cached clones, bridges' notes on their ports, ARP and ND entries that are not ours.
+//! cached clones, bridges' notes on their ports, ARP and ND entries that are neither ours nor on an interface with
+//! gateways ([`MonitorFilter::set`]).
 
 mod filter;
 
 use std::io;
+use std::net::IpAddr;
 use std::os::fd::{AsRawFd, RawFd};
+use std::sync::Arc;
 use std::time::Duration;
+
+use foldhash::HashSet;
+use siskin_net::IfIndex;
 
 use crate::error::FibError;
 use crate::event::KernelEvent;
@@ -24,7 +30,7 @@ const TURN: usize = 4096;
 /// The kernel's notifications.
 #[derive(Debug)]
 pub struct Monitor {
-    socket: Socket,
+    socket: Arc<Socket>,
     buffer: Vec<u8>,
 }
 
@@ -39,8 +45,8 @@ impl Monitor {
         if let Err(error) = socket.set_option(libc::SOL_SOCKET, libc::SO_RCVBUFFORCE, RECEIVE_ROOM) {
             tracing::warn!(%error, "the monitor's buffer stays small: overruns are likely");
         }
-        let monitor = Monitor { socket, buffer: vec![0; RECEIVE_BUFFER] };
-        monitor.attach(0)?;
+        let monitor = Monitor { socket: Arc::new(socket), buffer: vec![0; RECEIVE_BUFFER] };
+        monitor.ignore_port(0)?;
         for group in GROUPS {
             // Kernels before 5.3 have no group for next-hop objects.
             if let Err(error) = monitor.socket.join(group) {
@@ -55,11 +61,13 @@ impl Monitor {
     /// # Errors
     /// What the system says about the filter.
     pub fn ignore_port(&self, port: u32) -> Result<(), FibError> {
-        self.attach(port)
+        self.filter().set(port, &[])
     }
 
-    fn attach(&self, port: u32) -> Result<(), FibError> {
-        self.socket.attach_filter(&mut filter::program(port)).map_err(FibError::io("filtering the monitor"))
+    /// The filter, to be changed later and from another thread.
+    #[must_use]
+    pub fn filter(&self) -> MonitorFilter {
+        MonitorFilter { socket: Arc::clone(&self.socket) }
     }
 
     /// Waits up to `timeout` (`None`: without limit) for something to happen, and returns what did; empty when nothing
@@ -87,6 +95,7 @@ impl Monitor {
                 Err(error) => return Err(error),
             }
         }
+        forget_deleted(&mut events);
         Ok(events)
     }
 
@@ -99,6 +108,48 @@ impl Monitor {
             }
         }
     }
+}
+
+/// What of the kernel's news reaches a [`Monitor`].
+#[derive(Clone, Debug)]
+pub struct MonitorFilter {
+    socket: Arc<Socket>,
+}
+
+impl MonitorFilter {
+    /// Drops what the writer with this port id causes (0: nobody's), and lets ARP and ND entries through that are on
+    /// one of these interfaces: whether a gateway answers is of interest, whether a machine behind a bridge does is not.
+    ///
+    /// # Errors
+    /// What the system says about the filter.
+    pub fn set(&self, port: u32, interfaces: &[IfIndex]) -> Result<(), FibError> {
+        let mut program = filter::program(port, interfaces);
+        self.socket.attach_filter(&mut program).map_err(FibError::io("filtering the monitor"))
+    }
+}
+
+/// An entry that fails and is deleted in one breath was deleted by hand: `ip neighbor del` works that way. It says
+/// nothing about the machine, so only the deletion is kept.
+fn forget_deleted(events: &mut Vec<KernelEvent>) {
+    if !events.iter().any(|e| matches!(e, KernelEvent::Neighbor { neighbor, .. } if neighbor.failed)) {
+        return;
+    }
+    let mut deleted: HashSet<(IfIndex, IpAddr)> = HashSet::default();
+    let mut kept: Vec<KernelEvent> = Vec::with_capacity(events.len());
+    for event in events.drain(..).rev() {
+        if let KernelEvent::Neighbor { neighbor, deleted: gone } = &event
+            && let Some(address) = neighbor.address
+        {
+            if *gone {
+                deleted.insert((neighbor.interface, address));
+            } else if neighbor.failed && deleted.contains(&(neighbor.interface, address)) {
+                continue;
+            }
+        }
+        kept.push(event);
+    }
+    kept.reverse();
+    *events = kept;
 }
 
 impl AsRawFd for Monitor {

@@ -54,6 +54,8 @@ pub struct KernelState {
     addresses: BTreeSet<(IpAddr, IfIndex, Prefix)>,
     routes: Routes,
     nexthops: HashMap<u32, NextHopKind>,
+    /// Gateways that were asked for and did not answer; whoever follows the neighbour events sets them.
+    silent: BTreeSet<(IfIndex, IpAddr)>,
     generation: u64,
 }
 
@@ -67,6 +69,7 @@ impl KernelState {
             addresses: BTreeSet::new(),
             routes: Routes::default(),
             nexthops: HashMap::default(),
+            silent: BTreeSet::new(),
             generation: 0,
         }
     }
@@ -88,6 +91,7 @@ impl KernelState {
     pub fn reload(&mut self) -> Result<(), FibError> {
         let mut channel = Channel::open()?;
         self.generation += 1;
+        self.silent.clear();
         channel.dump(
             "reading links",
             link::dump_links,
@@ -201,6 +205,9 @@ impl KernelState {
         if before.is_some_and(|(up, _)| up) && !after.is_some_and(|(up, _)| up) {
             self.drop_silent_losses(link.index);
         }
+        if !after.is_some_and(|(_, usable)| usable) {
+            self.silent.retain(|(interface, _)| *interface != link.index);
+        }
         if deleted {
             self.links.remove(&link.index);
             self.addresses.retain(|(_, interface, _)| *interface != link.index);
@@ -226,6 +233,20 @@ impl KernelState {
         } else {
             self.routes.insert(route.clone(), replaced);
         }
+    }
+
+    /// Says whether a gateway answers ARP or ND. One that does not is no way, until it is said to answer again, its link
+    /// goes down, or everything is read again.
+    pub fn set_answers(&mut self, interface: IfIndex, gateway: IpAddr, answers: bool) {
+        let key = (interface, gateway);
+        if if answers { self.silent.remove(&key) } else { self.silent.insert(key) } {
+            self.generation += 1;
+        }
+    }
+
+    /// The gateways that do not answer.
+    pub fn silent(&self) -> impl Iterator<Item = (IfIndex, IpAddr)> + '_ {
+        self.silent.iter().copied()
     }
 
     /// A number that changes whenever an answer of [`KernelState::resolve`] may have changed.

@@ -1,15 +1,36 @@
-//! The next hops of BGP paths, and what changes about them when links, addresses or routes change.
+//! The next hops of BGP paths, and what changes about them when links, addresses, routes or neighbours change.
+
+use std::collections::BTreeSet;
+use std::net::IpAddr;
 
 use foldhash::HashMap;
-use siskin_net::{NextHop, Resolution};
+use siskin_net::{IfIndex, NextHop, Resolution};
 
 use crate::state::KernelState;
+
+#[derive(Debug)]
+struct Tracked {
+    /// Where it leads if every gateway answers.
+    way: Option<Resolution>,
+    /// Where it leads.
+    found: Option<Resolution>,
+}
+
+impl Tracked {
+    fn new(next_hop: &NextHop, state: &KernelState) -> Tracked {
+        let way = state.way(next_hop);
+        let found = way.as_ref().and_then(|way| state.answering(way));
+        Tracked { way, found }
+    }
+}
 
 /// The registered next hops with their last known resolution.
 #[derive(Debug, Default)]
 pub struct Tracker {
-    known: HashMap<NextHop, Option<Resolution>>,
+    known: HashMap<NextHop, Tracked>,
     generation: u64,
+    /// The gateways may be others than those last asked for.
+    moved: bool,
 }
 
 impl Tracker {
@@ -21,17 +42,21 @@ impl Tracker {
 
     /// Follows a next hop from now on (once, however often it is registered), and says where it leads now.
     pub fn register(&mut self, next_hop: NextHop, state: &KernelState) -> Option<Resolution> {
-        self.known.entry(next_hop).or_insert_with(|| state.resolve(&next_hop)).clone()
+        let tracked = self.known.entry(next_hop).or_insert_with(|| {
+            self.moved = true;
+            Tracked::new(&next_hop, state)
+        });
+        tracked.found.clone()
     }
 
     /// Follows it no longer.
     pub fn unregister(&mut self, next_hop: &NextHop) {
-        self.known.remove(next_hop);
+        self.moved |= self.known.remove(next_hop).is_some();
     }
 
     /// Every registered next hop with what is known of it, in no particular order.
     pub fn iter(&self) -> impl Iterator<Item = (&NextHop, Option<&Resolution>)> {
-        self.known.iter().map(|(next_hop, resolution)| (next_hop, resolution.as_ref()))
+        self.known.iter().map(|(next_hop, tracked)| (next_hop, tracked.found.as_ref()))
     }
 
     /// How many next hops are followed.
@@ -46,6 +71,16 @@ impl Tracker {
         self.known.is_empty()
     }
 
+    /// The gateways on the way to all next hops, those that do not answer included; `None` if they are the same as the
+    /// last time.
+    pub fn gateways(&mut self) -> Option<BTreeSet<(IfIndex, IpAddr)>> {
+        if !std::mem::take(&mut self.moved) {
+            return None;
+        }
+        let hops = self.known.values().filter_map(|tracked| tracked.way.as_ref()).flat_map(|way| &way.hops);
+        Some(hops.filter_map(|hop| Some((hop.interface, hop.gateway?))).collect())
+    }
+
     /// What changed since the last call. Costs nothing while the state's generation stands.
     pub fn refresh(&mut self, state: &KernelState) -> Vec<(NextHop, Option<Resolution>)> {
         if self.generation == state.generation() {
@@ -53,12 +88,13 @@ impl Tracker {
         }
         self.generation = state.generation();
         let mut changes = Vec::new();
-        for (next_hop, known) in &mut self.known {
-            let now = state.resolve(next_hop);
-            if now != *known {
-                known.clone_from(&now);
-                changes.push((*next_hop, now));
+        for (next_hop, tracked) in &mut self.known {
+            let now = Tracked::new(next_hop, state);
+            self.moved |= now.way != tracked.way;
+            if now.found != tracked.found {
+                changes.push((*next_hop, now.found.clone()));
             }
+            *tracked = now;
         }
         changes.sort_unstable_by_key(|(next_hop, _)| *next_hop);
         changes

@@ -137,6 +137,33 @@ fn same_as_multipath_keeps_to_one_neighbouring_as() -> Result {
     })
 }
 
+/// A gateway that answers no ARP any more is left within seconds while its session still stands, and taken again when it
+/// answers: the kernel's word is enough, no timer of BGP need run out.
+#[test]
+fn a_gateway_that_answers_no_more_is_left_before_its_session() -> Result {
+    lab("silent", |lab| {
+        let up = upstreams(lab, "\n[kernel]\nnexthop-compat-mode = \"off\"\n")?;
+        installed(&up.us, V4, &BOTH4)?;
+        let switch = up.us.command("cat").arg("/proc/sys/net/ipv4/nexthop_compat_mode").output()?.stdout;
+        assert_eq!(String::from_utf8_lossy(&switch).trim(), "0", "the key is obeyed");
+        let mode = up.siskin.api("/v1/status")?["kernel"].clone();
+        assert_eq!((&mode["nexthop_compat_mode"], &mode["nexthop_objects"]), (&false.into(), &true.into()));
+        up.first_ns.ip("link set eth0 arp off")?;
+        // What the kernel knows it would believe for some 30 s; a packet that gets no answer is another matter.
+        up.us.ip("neighbor replace 10.0.0.1 lladdr 02:00:00:00:00:99 dev up0 nud probe")?;
+        let start = Instant::now();
+        installed(&up.us, V4, &BOTH4[1..])?;
+        println!("left after {:?}", start.elapsed());
+        let state = up.siskin.cli_json(&["peers"])?;
+        assert_eq!(state.as_array().map(|l| l.iter().filter(|p| p["state"] == "established").count()), Some(2));
+        up.first_ns.ip("link set eth0 arp on")?;
+        let start = Instant::now();
+        installed(&up.us, V4, &BOTH4)?;
+        println!("taken again after {:?}", start.elapsed());
+        Ok(())
+    })
+}
+
 /// A link without carrier is left at once, long before its session's hold time is over.
 #[test]
 fn a_link_that_goes_down_is_left_at_once() -> Result {

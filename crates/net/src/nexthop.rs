@@ -55,6 +55,8 @@ pub enum GroupTarget {
     Blackhole,
     /// Dropped, and the sender is told (ICMP unreachable).
     Unreachable,
+    /// Dropped, and the sender is told that it is forbidden (ICMP administratively prohibited).
+    Prohibit,
 }
 
 /// The resolved next-hop set of a route, shared by all routes that go the same way.
@@ -77,13 +79,15 @@ impl NextHopGroup {
     pub const BLACKHOLE: NextHopGroup = NextHopGroup { target: GroupTarget::Blackhole };
     /// A route that discards with an ICMP error.
     pub const UNREACHABLE: NextHopGroup = NextHopGroup { target: GroupTarget::Unreachable };
+    /// A route that discards with an ICMP error that names a prohibition.
+    pub const PROHIBIT: NextHopGroup = NextHopGroup { target: GroupTarget::Prohibit };
 
-    /// The hops; empty for blackhole and unreachable.
+    /// The hops; empty for what discards.
     #[must_use]
     pub fn hops(&self) -> &[Hop] {
         match &self.target {
             GroupTarget::Hops(hops) => hops,
-            GroupTarget::Blackhole | GroupTarget::Unreachable => &[],
+            GroupTarget::Blackhole | GroupTarget::Unreachable | GroupTarget::Prohibit => &[],
         }
     }
 }

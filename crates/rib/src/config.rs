@@ -46,6 +46,8 @@ pub enum FibAction {
     Blackhole,
     /// Discard packets with an ICMP error.
     Unreachable,
+    /// Discard packets with an ICMP error that names a prohibition.
+    Prohibit,
     /// Nothing: the kernel has the route already, or shall not have it.
     None,
 }

@@ -114,6 +114,7 @@ fn kernel(explanation: &Explanation, look: Look) -> String {
     let mut ways = match kernel.kind {
         Some(RouteKind::Blackhole) => vec!["blackhole".to_owned()],
         Some(RouteKind::Unreachable) => vec!["unreachable".to_owned()],
+        Some(RouteKind::Prohibit) => vec!["prohibit".to_owned()],
         Some(RouteKind::Unicast) | None => super::fib::hop_list(&kernel.hops),
     }
     .into_iter();

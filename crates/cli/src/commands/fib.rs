@@ -58,6 +58,7 @@ fn add_route(table: &mut Table, route: &FibRoute) {
     let mut hops = match route.kind {
         RouteKind::Blackhole => vec!["blackhole".to_owned()],
         RouteKind::Unreachable => vec!["unreachable".to_owned()],
+        RouteKind::Prohibit => vec!["prohibit".to_owned()],
         RouteKind::Unicast => hop_list(&route.hops),
     }
     .into_iter();
@@ -103,6 +104,9 @@ pub(super) fn render_nexthops(nexthops: &NextHops, look: Look) -> String {
         text += "No next-hop objects of ours are in the kernel.\n";
     }
     text += &objects.take(look);
+    for advice in nexthops.kernel.iter().flat_map(|k| &k.advice) {
+        text += &format!("\nNote: {advice}.\n");
+    }
     let mut tracked = Table::new(["NEXT HOP", "REACHABLE", "COST", "PATHS", "VIA"]);
     for hop in &nexthops.tracked {
         let address = match &hop.interface {

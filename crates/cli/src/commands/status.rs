@@ -28,6 +28,9 @@ pub(super) fn render(status: &Status, look: Look) -> String {
     let established = format!("{} of {} established", number(peers.established), number(peers.configured));
     facts.row(["Peers".into(), Cell::toned(if all_up { Tone::Good } else { Tone::Warn }, established)]);
     facts.row(["Host routes".into(), format!("{} announced", number(status.host_routes)).into()]);
+    for advice in status.kernel.iter().flat_map(|k| &k.advice) {
+        facts.row(["Kernel".into(), Cell::toned(Tone::Warn, advice.clone())]);
+    }
     let config = &status.config;
     facts.row([
         "Configuration".into(),

@@ -16,7 +16,9 @@ use std::time::Duration;
 use siskin_net::FamilyMap;
 
 use crate::diagnostic::Report;
-use crate::model::{Api, Config, HostPort, Irr, Kernel, Multipath, OnStop, PeeringDb, Router, Rpki};
+use crate::model::{
+    Api, CompatMode, Config, HostPort, Irr, Kernel, Multipath, OnStop, PeeringDb, Router, Rpki,
+};
 use crate::not_yet::{self, NotYet};
 use crate::read::raw::{Raw, RawApi, RawIrr, RawKernel, RawPeeringDb, RawRouter, RawRpki};
 use crate::source::{Location, Spanned};
@@ -192,6 +194,8 @@ fn kernel(raw: RawKernel) -> Kernel {
         metric: raw.metric.map_or(32, |m| m.value),
         max_paths: raw.max_paths.map_or(16, |m| m.value),
         nexthop_groups: raw.nexthop_groups.is_none_or(|n| n.value),
+        nexthop_compat_mode: raw.nexthop_compat_mode.map_or(CompatMode::Keep, |m| m.value),
+        mtu: raw.mtu.map(|m| m.value),
         prefsrc: raw.prefsrc.map_or_else(|| FamilyMap::<Option<IpAddr>>::from_fn(|_| None), |p| p.value),
         on_stop: raw.on_stop.map_or(OnStop::Keep, |o| o.value),
     }

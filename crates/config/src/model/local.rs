@@ -79,6 +79,8 @@ pub enum OriginateKernel {
     Blackhole,
     /// They are dropped and the sender is told.
     Unreachable,
+    /// They are dropped and the sender is told that it is forbidden.
+    Prohibit,
     /// No kernel route is made.
     None,
 }

@@ -28,7 +28,7 @@ pub use local::{
     Communities, Guard, HostRoutes, Originate, OriginateKernel, Redistribute, Redistribution, Vm,
 };
 pub use peer::{DynamicPeer, Endpoint, Peer};
-pub use router::{Api, Kernel, Multipath, OnStop, Router};
+pub use router::{Api, CompatMode, Kernel, Multipath, OnStop, Router};
 pub use routes::{Bfd, NextHopMode, PolicyChoice, RouteSettings};
 pub use secret::Secret;
 pub use session::{AddPath, AddPathSend, AsnRule, GracefulRestart, PeerKind, SessionSettings, Ttl};

@@ -49,11 +49,26 @@ pub struct Kernel {
     pub max_paths: u16,
     /// Whether kernel next-hop objects are used; otherwise next hops stand in every route.
     pub nexthop_groups: bool,
+    /// What becomes of `net.ipv4.nexthop_compat_mode`.
+    pub nexthop_compat_mode: CompatMode,
+    /// The largest packet along our routes, in bytes; `None`: that of the link.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mtu: Option<u16>,
     /// The preferred source address of installed routes, by family.
     #[serde(serialize_with = "serialize::family_options")]
     pub prefsrc: FamilyMap<Option<IpAddr>>,
     /// What happens to our routes at a clean stop.
     pub on_stop: OnStop,
+}
+
+/// What becomes of `net.ipv4.nexthop_compat_mode` at the start.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum CompatMode {
+    /// It stays as it is.
+    Keep,
+    /// It is switched off, in the daemon's network namespace.
+    Off,
 }
 
 /// What happens to our kernel routes at a clean stop.

@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 
 use siskin_api::{
-    ApiError, FibError, FibPage, FibQuery, FibRoute, FibState, Hop, NextHopObject, NextHops, RouteKind,
-    Selector, TrackedNextHop,
+    ApiError, FibError, FibPage, FibQuery, FibRoute, FibState, Hop, KernelMode, NextHopObject, NextHops,
+    RouteKind, Selector, TrackedNextHop,
 };
 use siskin_fib::{Fib, InstalledRoute, KernelState, RouteState};
 use siskin_net::{Family, GroupTarget, NextHopGroup, Prefix};
@@ -161,6 +161,7 @@ impl<'a> Names<'a> {
         match group.map(|g| &g.target) {
             Some(GroupTarget::Blackhole) => (RouteKind::Blackhole, Vec::new()),
             Some(GroupTarget::Unreachable) => (RouteKind::Unreachable, Vec::new()),
+            Some(GroupTarget::Prohibit) => (RouteKind::Prohibit, Vec::new()),
             Some(GroupTarget::Hops(hops)) => (RouteKind::Unicast, self.hops(hops)),
             None => (RouteKind::Unicast, Vec::new()),
         }
@@ -183,6 +184,27 @@ pub(super) fn state(state: &RouteState) -> (FibState, Option<FibError>) {
             Some(FibError { errno: Some(*errno).filter(|e| *e != 0), text: text.to_string() }),
         ),
     }
+}
+
+/// How routes go to the kernel, and what of that is slow.
+pub(super) fn kernel_mode(view: &View<'_>) -> Option<KernelMode> {
+    let fib = view.fib.as_deref()?;
+    let nexthop_objects = fib.config().nexthop_groups;
+    let nexthop_compat_mode = fib.compat_mode();
+    let mut advice = Vec::new();
+    if nexthop_compat_mode == Some(true) {
+        advice.push(
+            "net.ipv4.nexthop_compat_mode is 1: after a failure the kernel announces every route of a changed next-hop \
+             group, which takes most of a second for a million routes instead of less than a millisecond; \
+             kernel.nexthop-compat-mode = \"off\" ends that"
+                .to_owned(),
+        );
+    }
+    if !nexthop_objects {
+        advice
+            .push("next-hop objects are not in use: after a failure every route is written anew".to_owned());
+    }
+    Some(KernelMode { nexthop_objects, nexthop_compat_mode, advice })
 }
 
 /// Next hops in the kernel and of BGP paths.
@@ -209,5 +231,6 @@ pub(super) fn nexthops(view: &mut View<'_>) -> NextHops {
         hops: resolution.map(|r| names.hops(&r.hops)).unwrap_or_default(),
         paths: None,
     });
-    NextHops { objects: objects.iter().map(object).collect(), tracked: tracked.collect() }
+    let (objects, tracked) = (objects.iter().map(object).collect(), tracked.collect());
+    NextHops { objects, kernel: kernel_mode(view), tracked }
 }

@@ -37,10 +37,13 @@ impl Backend for Api {
     async fn status(&self) -> Answer<Status> {
         let running = self.0.config();
         let rib = self.0.rib.query(siskin_rib::Rib::counts).await.ok_or_else(stopping)?;
-        let fib = self
+        let (fib, kernel) = self
             .0
             .kernel
-            .query(|view| view.fib.as_ref().map(|fib| fib.counts()).unwrap_or_default())
+            .query(|view| {
+                let counts = view.fib.as_ref().map(|fib| fib.counts()).unwrap_or_default();
+                (counts, fib::kernel_mode(view))
+            })
             .await
             .ok_or_else(stopping)?;
         let host_routes =
@@ -68,6 +71,7 @@ impl Backend for Api {
                 pending: fib[f].pending as u64,
                 failed: fib[f].failed as u64,
             }),
+            kernel,
             host_routes: host_routes as u64,
             config: ConfigState {
                 file: self.0.file.display().to_string(),

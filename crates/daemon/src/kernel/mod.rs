@@ -2,6 +2,7 @@
 //! thread that listens to the kernel's notifications.
 
 mod connected;
+mod gateways;
 mod thread;
 
 use std::net::IpAddr;
@@ -9,7 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc;
 
-use siskin_fib::{Fib, KernelEvent, KernelState};
+use siskin_fib::{Fib, KernelEvent, KernelState, WriteProgress};
 use siskin_net::{IfIndex, NextHop};
 use siskin_rib::{FibUpdate, NextHopRequest};
 use tokio::sync::oneshot;
@@ -59,6 +60,8 @@ pub(crate) struct View<'a> {
 struct Backlog {
     queued: AtomicUsize,
     pending: AtomicUsize,
+    /// Of the pending ones, removals: the kernel thread wants to know of all, so that it can make many with one message.
+    removals: AtomicUsize,
     starved: AtomicBool,
 }
 
@@ -115,7 +118,7 @@ impl KernelHandle {
 
     /// Route changes that have not reached the kernel yet.
     pub(crate) fn backlog(&self) -> usize {
-        self.backlog.len()
+        self.backlog.len() + self.backlog.removals.load(Ordering::SeqCst)
     }
 
     /// Runs a short query on the kernel thread; `None` when the daemon is stopping.
@@ -131,10 +134,11 @@ impl KernelHandle {
 }
 
 impl KernelInbox {
-    /// The changes of a received command are no longer in the queue but in the FIB, where `pending` wait now; true
+    /// The changes of a received command are no longer in the queue but in the FIB, where some wait now; true
     /// when the RIB waits for room and has it.
-    fn settle(&self, received: usize, pending: usize) -> bool {
-        self.backlog.pending.store(pending, Ordering::SeqCst);
+    fn settle(&self, received: usize, progress: &WriteProgress) -> bool {
+        self.backlog.removals.store(progress.removals, Ordering::SeqCst);
+        self.backlog.pending.store(progress.pending - progress.removals, Ordering::SeqCst);
         self.backlog.queued.fetch_sub(received, Ordering::SeqCst);
         self.backlog.len() < BACKLOG / 2 && self.backlog.starved.swap(false, Ordering::SeqCst)
     }

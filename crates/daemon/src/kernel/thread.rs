@@ -11,6 +11,7 @@ use siskin_fib::{
 use siskin_net::{IfIndex, NextHop, Resolution};
 use siskin_rib::NextHopRequest;
 
+use super::gateways::Gateways;
 use super::{ConnectedSource, KernelCommand, KernelHandle, KernelInbox, View};
 use crate::core::{RibCommand, RibHandle};
 use crate::metrics::KernelCounters;
@@ -49,6 +50,7 @@ struct KernelThread {
     /// Gateways failed, and groups are to be made whole again once everything is written.
     recovering: bool,
     tracker: Tracker,
+    gateways: Gateways,
     connected: Option<ConnectedSource>,
     subscribers: Vec<Subscriber>,
     counters: KernelCounters,
@@ -79,6 +81,7 @@ pub(crate) fn start(
         retry: IDLE,
         recovering: false,
         tracker: Tracker::default(),
+        gateways: Gateways::new(monitor.filter()),
         connected: None,
         subscribers: setup.subscribers,
         counters: setup.counters,
@@ -137,9 +140,9 @@ impl KernelThread {
 
     /// The next command; `Some(None)` when it is time to write again, `None` when nobody is left to command.
     fn wait(&mut self) -> Option<Option<KernelCommand>> {
-        let patience = match &self.fib {
+        let patience = match &mut self.fib {
             Some(fib) if fib.pending() > 0 && self.retry.is_zero() => Duration::ZERO,
-            Some(_) => self.retry,
+            Some(fib) => self.gateways.ask(&self.state, fib).map_or(self.retry, |ask| ask.min(self.retry)),
             None => IDLE,
         };
         match self.inbox.receiver.recv_timeout(patience) {
@@ -207,7 +210,7 @@ impl KernelThread {
             fib.restore_gateways();
             self.retry = Duration::ZERO;
         }
-        if self.inbox.settle(received, progress.pending) {
+        if self.inbox.settle(received, &progress) {
             self.rib.wake();
         }
     }
@@ -237,6 +240,7 @@ impl KernelThread {
         if !answers.is_empty() {
             self.rib.send_blocking(RibCommand::NextHops(answers));
         }
+        self.follow();
     }
 
     /// With no routes to install every next hop counts as reachable: a route server or reflector need not have a way
@@ -260,13 +264,23 @@ impl KernelThread {
                 fib.on_event(event);
             }
         }
+        if let Some(fib) = &mut self.fib {
+            self.gateways.events(events, &mut self.state, fib);
+        }
         let changes = self.tracker.refresh(&self.state);
         if !changes.is_empty() {
             let changes = changes.into_iter().map(|(n, found)| (n, self.resolution(found))).collect();
             self.rib.send_blocking(RibCommand::NextHops(changes));
         }
+        self.follow();
         self.tell(events);
         self.redistribute();
+    }
+
+    fn follow(&mut self) {
+        if let Some(fib) = &self.fib {
+            self.gateways.follow(&mut self.tracker, &mut self.state, fib);
+        }
     }
 
     fn tell(&mut self, events: &[KernelEvent]) {

@@ -7,7 +7,7 @@ use foldhash::{HashMap, HashSet};
 use siskin_net::{Family, FamilyMap, NextHopGroup, Prefix};
 
 use super::failures::Failures;
-use super::objects::Objects;
+use super::objects::{Objects, Stand};
 use super::queue::Queue;
 use super::table::{Cell, GroupId, NONE, Table, state};
 use super::{FibConfig, FibCounts, InstalledRoute, RouteState};
@@ -42,6 +42,8 @@ pub(super) struct Book {
     pub(super) swept: bool,
     table: Table,
     counts: FamilyMap<FibCounts>,
+    /// Prefixes that wait to be removed.
+    pub(super) removals: usize,
     page: Vec<Prefix>,
 }
 
@@ -60,6 +62,7 @@ impl Book {
             swept: false,
             table: Table::new(),
             counts: FamilyMap::default(),
+            removals: 0,
             page: Vec::new(),
         }
     }
@@ -84,6 +87,15 @@ impl Book {
                 self.objects.count(was, false);
             }
         }
+        let removal = |cell: &Cell| {
+            cell.is(state::PENDING)
+                && !cell.is(state::ADOPTED)
+                && cell.wanted == NONE
+                && cell.installed != NONE
+        };
+        let stand = |cell: &Cell| Stand { installed: cell.installed, leaving: removal(cell) };
+        self.objects.moved(stand(&old), stand(&new));
+        self.removals = self.removals + usize::from(removal(&new)) - usize::from(removal(&old));
         if new.is(state::PENDING) && !old.is(state::PENDING) {
             self.queue.push(prefix);
         }
@@ -196,6 +208,18 @@ impl Book {
         }
     }
 
+    /// The objects of groups were deleted, and the routes that used them are gone. Of a route that may have been changed
+    /// behind our back this is not known: it is removed like any other.
+    pub(super) fn dropped(&mut self, groups: &[GroupId]) {
+        if groups.is_empty() {
+            return;
+        }
+        let gone = |cell: Cell| groups.contains(&cell.installed) && !cell.is(state::REWRITE);
+        for prefix in self.select(gone) {
+            self.vanished(prefix);
+        }
+    }
+
     /// The kernel has no route of ours for this prefix any more.
     pub(super) fn vanished(&mut self, prefix: Prefix) {
         self.update(prefix, |cell| {
@@ -245,8 +269,8 @@ impl Book {
 
     /// What every route of a prefix's family carries.
     pub(super) fn frame(&self, family: Family) -> Frame {
-        let FibConfig { table, metric, .. } = self.config;
-        Frame { table, metric, protocol: crate::PROTOCOL, prefsrc: self.config.prefsrc[family] }
+        let FibConfig { table, metric, mtu, .. } = self.config;
+        Frame { table, metric, protocol: crate::PROTOCOL, prefsrc: self.config.prefsrc[family], mtu }
     }
 
     /// The metric as the kernel stores it: IPv6 turns 0 into 1024.
@@ -287,17 +311,17 @@ impl Book {
         if cell.is(state::SEEN) {
             return;
         }
-        let prefsrc = match route.kind {
-            RouteKind::Unicast => self.config.prefsrc[prefix.family()],
-            _ => None,
+        let (prefsrc, mtu) = match route.kind {
+            RouteKind::Unicast => (self.config.prefsrc[prefix.family()], self.config.mtu),
+            _ => (None, 0),
         };
-        let same_source = prefsrc == route.prefsrc;
-        if cell.installed != NONE && same_source && self.objects.is_written_as(cell.installed, route) {
+        let same_frame = prefsrc == route.prefsrc && mtu == route.mtu;
+        if cell.installed != NONE && same_frame && self.objects.is_written_as(cell.installed, route) {
             self.update(prefix, |cell| cell.set(state::SEEN));
             return;
         }
         let found = self.group_of(route, by_id);
-        let exact = same_source && self.objects.is_written_as(found, route);
+        let exact = same_frame && self.objects.is_written_as(found, route);
         let swept = self.swept;
         self.update(prefix, |cell| {
             cell.installed = found;
@@ -335,6 +359,7 @@ impl Book {
         }
         let value = match route.kind {
             RouteKind::Blackhole => NextHopGroup::BLACKHOLE,
+            RouteKind::Prohibit => NextHopGroup::PROHIBIT,
             RouteKind::Unicast => NextHopGroup::from_hops(route.hops()).unwrap_or(NextHopGroup::UNREACHABLE),
             _ => NextHopGroup::UNREACHABLE,
         };

@@ -9,7 +9,7 @@ use siskin_net::IfIndex;
 use super::Fib;
 
 impl Fib {
-    /// A BGP session is lost: takes these gateways out of the kernel's next-hop groups at once, with one message for
+    /// A BGP session is lost, or the gateways answer no more: takes these gateways out of the kernel's next-hop groups at once, with one message for
     /// each group that keeps another member; returns how many groups were changed. Single-hop routes, groups without
     /// another member, and inline routes wait for the RIB's changes. Until [`Fib::restore_gateways`] nothing puts the
     /// gateways back into these groups; a group first wanted later is made as wanted, since the RIB knows better.
@@ -49,7 +49,17 @@ impl Fib {
     /// are made complete again, with one message each, and the failed gateways are forgotten. What the kernel refuses
     /// is mended by [`Fib::write`].
     pub fn restore_gateways(&mut self) {
-        match self.book.objects.restore(&mut self.channel, &mut self.batch) {
+        self.restore(None);
+    }
+
+    /// These gateways are back before the RIB has said anything: their groups are made complete again as by
+    /// [`Fib::restore_gateways`], and other failed gateways stay out.
+    pub fn gateways_are_back(&mut self, gateways: &[(IfIndex, IpAddr)]) {
+        self.restore(Some(gateways));
+    }
+
+    fn restore(&mut self, gateways: Option<&[(IfIndex, IpAddr)]>) {
+        match self.book.objects.restore(gateways, &mut self.channel, &mut self.batch) {
             Ok(usable) => self.book.unblocked(&usable),
             Err(error) => {
                 tracing::warn!(%error, "completing next-hop groups failed");

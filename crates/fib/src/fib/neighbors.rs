@@ -186,6 +186,23 @@ impl Fib {
         }
     }
 
+    /// Has the kernel ask for the MAC addresses of gateways. The answer, or that there is none, is a
+    /// [`crate::KernelEvent::Neighbor`].
+    pub fn ask_for(&mut self, gateways: &[(IfIndex, IpAddr)]) {
+        for part in gateways.chunks(BATCHED) {
+            self.channel.prepare(&mut self.batch);
+            for (interface, address) in part {
+                neighbor::ask(&mut self.batch, *interface, *address);
+            }
+            let asked = self
+                .channel
+                .exchange(&mut self.batch, |_, error| tracing::debug!(%error, "asking for a gateway"));
+            if let Err(error) = asked {
+                tracing::debug!(%error, "asking for gateways failed");
+            }
+        }
+    }
+
     /// The entries of ours, those of a previous run included, sorted.
     #[must_use]
     pub fn neighbors_of_ours(&self) -> Vec<OurNeighbor> {

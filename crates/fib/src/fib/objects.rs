@@ -8,6 +8,7 @@
 mod failover;
 mod find;
 mod make;
+mod remove;
 
 use std::hash::BuildHasher;
 use std::sync::Arc;
@@ -17,6 +18,8 @@ use foldhash::{HashMap, HashSet};
 use hashbrown::HashTable;
 use siskin_net::{Family, GroupTarget, Hop, IfIndex, NextHopGroup};
 use smallvec::SmallVec;
+
+pub(super) use remove::Stand;
 
 use super::table::GroupId;
 use crate::error::KernelError;
@@ -44,6 +47,10 @@ struct Group {
     family: Option<Family>,
     /// Cells that want it or have it installed.
     refs: u32,
+    /// Cells that have it installed.
+    installed: u32,
+    /// Of these, cells that wait to be removed and want nothing instead.
+    leaving: u32,
     /// Distinct hops with their weights, at most `max_paths`.
     members: SmallVec<[(HopId, u16); 2]>,
     /// The id of its kernel group; 0 where one hop needs none.
@@ -108,6 +115,8 @@ pub(super) struct Objects {
     /// Objects of our protocol that we have no use for.
     surplus: Vec<u32>,
     garbage: Vec<GroupId>,
+    /// Groups that all their many routes were about to leave when last counted: see [`Objects::drop_routes`].
+    emptied: Vec<GroupId>,
     /// The last group of each family: most changes in a row go the same way.
     last: [GroupId; 2],
 }
@@ -133,6 +142,7 @@ impl Objects {
             taken: HashSet::default(),
             surplus: Vec::new(),
             garbage: Vec::new(),
+            emptied: Vec::new(),
             last: [GroupId::MAX; 2],
         }
     }
@@ -201,6 +211,8 @@ impl Objects {
             group,
             family: variant,
             refs: 0,
+            installed: 0,
+            leaving: 0,
             members,
             id: 0,
             present: SmallVec::new(),
@@ -268,6 +280,7 @@ impl Objects {
         match group.group.target {
             GroupTarget::Blackhole => return Ok(Way::Blackhole),
             GroupTarget::Unreachable => return Ok(Way::Unreachable),
+            GroupTarget::Prohibit => return Ok(Way::Prohibit),
             GroupTarget::Hops(_) => {}
         }
         if !self.enabled {
@@ -408,6 +421,7 @@ impl Objects {
             }
             Ok(Way::Blackhole) => route.kind == route::RouteKind::Blackhole && route.nexthop_id == 0,
             Ok(Way::Unreachable) => route.kind == route::RouteKind::Unreachable && route.nexthop_id == 0,
+            Ok(Way::Prohibit) => route.kind == route::RouteKind::Prohibit && route.nexthop_id == 0,
             Err(_) => false,
         }
     }

@@ -33,6 +33,7 @@ impl Fib {
             progress.retry_after = self.next_retry();
         }
         progress.pending = self.pending();
+        progress.removals = self.book.removals;
         progress
     }
 
@@ -46,6 +47,8 @@ impl Fib {
         for prefix in self.book.failures.due(now) {
             self.book.retry(prefix);
         }
+        let dropped = self.book.objects.drop_routes(&mut self.channel, &mut self.batch)?;
+        self.book.dropped(&dropped);
         self.book.queue.promote();
         let mut left = budget;
         while left > 0 && !self.book.queue.is_empty() {

@@ -2,6 +2,8 @@
 //!
 //! BPF loads numbers in network order while netlink writes them in the host's: constants are turned to match.
 
+use siskin_net::IfIndex;
+
 use crate::PROTOCOL;
 use crate::os::Instruction;
 use crate::wire::link::{RTM_DELLINK, RTM_NEWLINK};
@@ -35,11 +37,15 @@ const ATTRIBUTES: u32 = BODY + 12;
 const _: () = assert!(BODY as usize == HEADER && ATTRIBUTES as usize == HEADER + NDMSG);
 const RTM_TABLE: u32 = BODY + 4;
 const RTM_FLAGS: u32 = BODY + 8;
+const NDM_IFINDEX: u32 = BODY + 4;
 const RTM_F_CLONED: u32 = 0x200;
 const RT_TABLE_LOCAL: u32 = 255;
 
-/// The program; `port` 0 (the kernel's own) is never ignored.
-pub(super) fn program(port: u32) -> Vec<Instruction> {
+/// So many interfaces are told apart; of more, all ARP and ND entries are let through.
+const MAX_INTERFACES: usize = 64;
+
+/// The program; `port` 0 (the kernel's own) is never ignored. ARP and ND entries pass on these interfaces.
+pub(super) fn program(port: u32, interfaces: &[IfIndex]) -> Vec<Instruction> {
     let mut program = Vec::new();
     if port != 0 {
         program.push(plain(LOAD_WORD, PORT));
@@ -48,7 +54,7 @@ pub(super) fn program(port: u32) -> Vec<Instruction> {
     program.push(plain(LOAD_HALF, KIND));
     program.extend(when([RTM_NEWROUTE, RTM_DELROUTE], &route()));
     program.extend(when([RTM_NEWLINK, RTM_DELLINK], &link()));
-    program.extend(when([RTM_NEWNEIGH, RTM_DELNEIGH], &neighbor()));
+    program.extend(when([RTM_NEWNEIGH, RTM_DELNEIGH], &neighbor(interfaces)));
     program.push(plain(RETURN, ACCEPT));
     program
 }
@@ -69,9 +75,17 @@ fn link() -> Vec<Instruction> {
     block
 }
 
-fn neighbor() -> Vec<Instruction> {
+fn neighbor(interfaces: &[IfIndex]) -> Vec<Instruction> {
     let mut block = vec![plain(LOAD_BYTE, BODY)];
     block.extend(return_if(JUMP_EQUAL, u32::from(AF_BRIDGE), ACCEPT));
+    if interfaces.len() > MAX_INTERFACES {
+        block.push(plain(RETURN, ACCEPT));
+        return block;
+    }
+    block.push(plain(LOAD_WORD, NDM_IFINDEX));
+    for interface in interfaces {
+        block.extend(return_if(JUMP_EQUAL, swap_u32(*interface), ACCEPT));
+    }
     block.push(plain(LOAD_IMMEDIATE, ATTRIBUTES));
     block.push(plain(LOAD_X_IMMEDIATE, u32::from(NDA_PROTOCOL)));
     block.push(plain(LOAD_WORD, FIND_ATTRIBUTE));

@@ -11,6 +11,8 @@
 //! - A blackhole, unreachable or prohibit route makes the next hop unreachable.
 //! - A default route does not count unless asked for ([`super::StateConfig::resolve_via_default`]).
 //! - One of our own addresses is no next hop.
+//! - A gateway that does not answer ARP or ND ([`KernelState::set_answers`]) is no way: with several the others are, and
+//!   if it was the only one, the next hop is unreachable, whatever less specific route there is.
 
 use std::net::IpAddr;
 
@@ -30,6 +32,18 @@ impl KernelState {
     /// Where a next hop leads; `None`: nowhere. The cost is 0 when it is connected, else the metric of the route.
     #[must_use]
     pub fn resolve(&self, next_hop: &NextHop) -> Option<Resolution> {
+        self.answering(&self.way(next_hop)?)
+    }
+
+    /// Of a resolution, what is left of it without gateways that do not answer.
+    pub(crate) fn answering(&self, way: &Resolution) -> Option<Resolution> {
+        let mut way = way.clone();
+        way.hops.retain(|h| !h.gateway.is_some_and(|gateway| self.silent.contains(&(h.interface, gateway))));
+        (!way.hops.is_empty()).then_some(way)
+    }
+
+    /// Where a next hop leads if every gateway answers.
+    pub(crate) fn way(&self, next_hop: &NextHop) -> Option<Resolution> {
         if let Some(gateway) = on_link(next_hop) {
             self.links.get(&next_hop.interface).filter(|l| l.usable())?;
             let hop = Hop { gateway: Some(gateway), interface: next_hop.interface, weight: 1, onlink: false };

@@ -24,8 +24,11 @@ const NUD_REACHABLE: u16 = 0x02;
 const NUD_STALE: u16 = 0x04;
 const NUD_DELAY: u16 = 0x08;
 const NUD_PROBE: u16 = 0x10;
+const NUD_FAILED: u16 = 0x20;
 const NUD_NOARP: u16 = 0x40;
 const NUD_PERMANENT: u16 = 0x80;
+/// The kernel is to use the entry now: it asks for the MAC address unless it has it.
+const NTF_USE: u8 = 1;
 
 /// A link-layer fact: which MAC an address has, or behind which bridge port a MAC is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,6 +43,8 @@ pub struct KernelNeighbor {
     pub permanent: bool,
     /// The entry is usable: reachable, stale, being probed, permanent.
     pub valid: bool,
+    /// The machine did not answer when it was asked for.
+    pub failed: bool,
     /// Who made it (`NDA_PROTOCOL`); 0: unknown.
     pub protocol: u8,
     /// The bridge, of a forwarding entry.
@@ -64,6 +69,7 @@ impl KernelNeighbor {
             mac: None,
             permanent: state & NUD_PERMANENT != 0,
             valid: state & usable != 0,
+            failed: state & NUD_FAILED != 0,
             protocol: 0,
             bridge: None,
             vlan: None,
@@ -87,6 +93,15 @@ pub(crate) fn put(batch: &mut Batch, interface: IfIndex, address: IpAddr, mac: [
     begin(batch, RTM_NEWNEIGH, flag::CREATE | flag::REPLACE, interface, address);
     batch.attribute(NDA_LLADDR, &mac);
     batch.attribute(NDA_PROTOCOL, &[protocol]);
+    batch.end();
+}
+
+/// A request that has the kernel ask for a MAC address, as if there were a packet to send.
+pub(crate) fn ask(batch: &mut Batch, interface: IfIndex, address: IpAddr) {
+    let [a, b, c, d] = interface.to_ne_bytes();
+    let fixed = [af(family_of_address(address)), 0, 0, 0, a, b, c, d, 0, 0, NTF_USE, 0];
+    batch.begin(RTM_NEWNEIGH, flag::CREATE | flag::REPLACE, &fixed);
+    batch.address(NDA_DST, address);
     batch.end();
 }
 

@@ -111,6 +111,14 @@ pub(crate) fn put_single(batch: &mut Batch, id: u32, protocol: u8, hop: &SingleH
     batch.end();
 }
 
+/// A request that makes an object which drops packets.
+pub(crate) fn put_blackhole(batch: &mut Batch, id: u32, protocol: u8) {
+    batch.begin(RTM_NEWNEXTHOP, flag::CREATE | flag::REPLACE, &[super::AF_INET, 0, protocol, 0, 0, 0, 0, 0]);
+    batch.u32(NHA_ID, id);
+    batch.attribute(NHA_BLACKHOLE, &[]);
+    batch.end();
+}
+
 /// A way as the kernel's single next-hop object holds it: no weight, but a family.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct SingleHop {

@@ -1,7 +1,7 @@
 //! `RTM_NEWROUTE`, `RTM_DELROUTE`, `RTM_GETROUTE`: `struct rtmsg` and the attributes of a route.
 //!
-//! Read are the destination, table, priority, next hops (single, multipath, via, next-hop id) and preferred source;
-//! encapsulation, metrics (`RTA_METRICS`) and multicast are left out.
+//! Read are the destination, table, priority, next hops (single, multipath, via, next-hop id), preferred source
+//! and of the metrics (`RTA_METRICS`) the MTU; encapsulation and multicast are left out.
 
 use std::net::IpAddr;
 
@@ -23,10 +23,12 @@ const RTA_OIF: u16 = 4;
 const RTA_GATEWAY: u16 = 5;
 const RTA_PRIORITY: u16 = 6;
 const RTA_PREFSRC: u16 = 7;
+const RTA_METRICS: u16 = 8;
 const RTA_MULTIPATH: u16 = 9;
 const RTA_TABLE: u16 = 15;
 const RTA_VIA: u16 = 18;
 const RTA_NH_ID: u16 = 30;
+const RTAX_MTU: u16 = 2;
 
 const RT_SCOPE_UNIVERSE: u8 = 0;
 const RT_SCOPE_LINK: u8 = 253;
@@ -69,6 +71,8 @@ pub(crate) struct RouteMessage<'a> {
     pub(crate) metric: u32,
     pub(crate) nexthop_id: u32,
     pub(crate) prefsrc: Option<IpAddr>,
+    /// The largest packet, in bytes; 0: none given.
+    pub(crate) mtu: u32,
     flags: u8,
     interface: IfIndex,
     gateway: Option<IpAddr>,
@@ -93,6 +97,7 @@ impl<'a> RouteMessage<'a> {
             metric: 0,
             nexthop_id: 0,
             prefsrc: None,
+            mtu: 0,
             flags: (flags & 0xff) as u8,
             interface: 0,
             gateway: None,
@@ -111,6 +116,10 @@ impl<'a> RouteMessage<'a> {
             RTA_PRIORITY => self.metric = attribute.u32()?,
             RTA_NH_ID => self.nexthop_id = attribute.u32()?,
             RTA_PREFSRC => self.prefsrc = address(attribute.data),
+            RTA_METRICS => {
+                let mtu = attribute.nested().find(|metric| metric.kind == RTAX_MTU);
+                self.mtu = mtu.and_then(|metric| metric.u32()).unwrap_or(0);
+            }
             RTA_OIF => self.interface = attribute.u32()?,
             RTA_GATEWAY => self.gateway = address(attribute.data),
             RTA_VIA => self.gateway = via(attribute.data),
@@ -183,6 +192,7 @@ pub(crate) enum Way<'a> {
     Hops(&'a [Hop]),
     Blackhole,
     Unreachable,
+    Prohibit,
 }
 
 /// What all routes of ours have in common.
@@ -192,6 +202,8 @@ pub(crate) struct Frame {
     pub(crate) metric: u32,
     pub(crate) protocol: u8,
     pub(crate) prefsrc: Option<IpAddr>,
+    /// The largest packet, in bytes; 0: that of the link.
+    pub(crate) mtu: u32,
 }
 
 /// A request that puts a route in place.
@@ -202,6 +214,7 @@ pub(crate) fn put(batch: &mut Batch, flags: u16, prefix: Prefix, frame: &Frame, 
         Way::Hops(_) => (RT_SCOPE_UNIVERSE, RTN_UNICAST),
         Way::Blackhole => (RT_SCOPE_UNIVERSE, RTN_BLACKHOLE),
         Way::Unreachable => (RT_SCOPE_UNIVERSE, RTN_UNREACHABLE),
+        Way::Prohibit => (RT_SCOPE_UNIVERSE, RTN_PROHIBIT),
     };
     let onlink = matches!(way, Way::Hops([hop]) if hop.onlink && hop.gateway.is_some());
     begin(batch, RTM_NEWROUTE, flags, prefix, frame, [scope, kind, if onlink { RTNH_F_ONLINK } else { 0 }]);
@@ -212,10 +225,18 @@ pub(crate) fn put(batch: &mut Batch, flags: u16, prefix: Prefix, frame: &Frame, 
             put_gateway(batch, prefix.family(), hop.gateway);
         }
         Way::Hops(hops) => put_multipath(batch, prefix.family(), hops),
-        Way::Blackhole | Way::Unreachable => {}
+        Way::Blackhole | Way::Unreachable | Way::Prohibit => {}
     }
-    if let (Some(source), false) = (frame.prefsrc, matches!(way, Way::Blackhole | Way::Unreachable)) {
-        batch.address(RTA_PREFSRC, source);
+    if kind == RTN_UNICAST {
+        if let Some(source) = frame.prefsrc {
+            batch.address(RTA_PREFSRC, source);
+        }
+        if frame.mtu != 0 {
+            let [k0, k1] = RTA_METRICS.to_ne_bytes();
+            let metrics = batch.open(&[0, 0, k0, k1]);
+            batch.u32(RTAX_MTU, frame.mtu);
+            batch.close(metrics);
+        }
     }
     batch.end();
 }

@@ -19,7 +19,7 @@ fn hop(gateway: &str, interface: u32, weight: u16) -> Hop {
 }
 
 fn frame() -> Frame {
-    Frame { table: 1000, metric: 32, protocol: 201, prefsrc: Some(ip("192.0.2.10")) }
+    Frame { table: 1000, metric: 32, protocol: 201, prefsrc: Some(ip("192.0.2.10")), mtu: 1400 }
 }
 
 fn one(batch: &mut Batch) -> Vec<u8> {

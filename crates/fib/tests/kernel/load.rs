@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::world::{World, group, hop, ip, prefix, run, shown};
 use siskin_fib::{FibChange, FibConfig, RouteState};
-use siskin_net::{Family, NextHopGroup, Prefix};
+use siskin_net::{Family, FamilyMap, NextHopGroup, Prefix};
 
 const MANY: u32 = 200_000;
 
@@ -47,6 +47,50 @@ fn two_hundred_thousand_routes_go_in_change_and_go() {
     }
     world.write();
     assert_eq!((ip("route show proto 201"), ip("nexthop show")), (String::new(), String::new()));
+}
+
+/// Routes that all leave at once go with their group, and what shares a hop with them stays.
+#[test]
+fn all_routes_of_a_group_go_with_one_message() {
+    let mut world = World::new();
+    let a = hop("192.0.2.1", "a0");
+    let both = group(&[a, hop("198.51.100.1", "b0")]);
+    let single = group(&[a]);
+    for n in 0..20_000 {
+        world.fib.want(FibChange { prefix: nth(n), target: Some(both.clone()) });
+    }
+    world.want("203.0.113.0/24", Some(&single));
+    world.write();
+    world.fib.sweep();
+    // One of them was changed by somebody, with our number; it must go as well.
+    ip(&format!("route replace {} via 192.0.2.7 metric 32 proto 201", nth(7)));
+    let event = world.monitor.recv(Some(Duration::from_secs(1))).unwrap();
+    event.iter().for_each(|e| world.fib.on_event(e));
+    for n in 0..20_000 {
+        world.fib.want(FibChange { prefix: nth(n), target: None });
+    }
+    let progress = world.fib.write(0);
+    assert_eq!((progress.written, progress.refused), (0, 0));
+    let left = ip("route show proto 201");
+    assert_eq!(left.lines().count(), 2, "gone before any route was written: {left}");
+    world.write();
+    assert_eq!(ip("route show proto 201").lines().count(), 1);
+    assert!(shown("203.0.113.0/24").contains("via 192.0.2.1"));
+    assert_eq!(world.fib.counts()[Family::Ipv4].installed, 1);
+    assert_eq!(world.fib.resync().unwrap(), 0, "the books are true");
+    // The hop's own object is shared with no group now: it goes with its routes, too.
+    for n in 0..20_000 {
+        world.fib.want(FibChange { prefix: nth(n), target: Some(single.clone()) });
+    }
+    world.write();
+    for n in 0..20_000 {
+        world.fib.want(FibChange { prefix: nth(n), target: None });
+    }
+    world.want("203.0.113.0/24", None);
+    world.fib.write(0);
+    assert_eq!(ip("route show proto 201"), "");
+    world.write();
+    assert_eq!((ip("nexthop show"), world.fib.counts()), (String::new(), FamilyMap::default()));
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 #[cfg(test)]
 mod failover;
+mod gateways;
 #[cfg(test)]
 mod load;
 #[cfg(test)]

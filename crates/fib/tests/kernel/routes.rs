@@ -56,6 +56,71 @@ fn several_hops_are_a_kernel_group_with_weights() {
     assert_eq!(objects.len(), 3);
 }
 
+/// Weights that others change in the kernel's group are ours again, and a group of other weights is another group.
+#[test]
+fn weights_are_kept_and_told_apart() {
+    let mut world = World::new();
+    let weighted = |a, b| {
+        group(&[Hop { weight: a, ..hop("192.0.2.1", "a0") }, Hop { weight: b, ..hop("198.51.100.1", "b0") }])
+    };
+    world.want(V4, Some(&weighted(256, 64)));
+    world.want("203.0.112.0/24", Some(&weighted(1, 2)));
+    world.write();
+    let (first, second) = (shown(V4), shown("203.0.112.0/24"));
+    assert!(first.contains("a0 weight 256") && first.contains("b0 weight 64"), "{first}");
+    assert!(second.contains("a0 weight 1\n") && second.contains("b0 weight 2"), "{second}");
+    let objects = world.fib.nexthops();
+    assert_eq!((objects.len(), objects.iter().filter(|o| o.group).count()), (4, 2), "hops are shared");
+    let id = |weight| objects.iter().find(|o| o.group && o.hops[0].weight == weight).unwrap().id;
+    let hops: Vec<u32> = objects.iter().filter(|o| !o.group).map(|o| o.id).collect();
+    ip(&format!("nexthop replace id {} group {},7/{},9 proto 201", id(256), hops[0], hops[1]));
+    assert!(shown(V4).contains("weight 7"));
+    world.settle();
+    assert_eq!((shown(V4), shown("203.0.112.0/24")), (first, second.clone()));
+    // The last route of a group takes it along.
+    world.fib.sweep();
+    world.want(V4, None);
+    world.write();
+    assert_eq!(world.fib.nexthops().iter().filter(|o| o.group).count(), 1);
+    assert_eq!(shown("203.0.112.0/24"), second);
+}
+
+#[test]
+fn an_mtu_stands_in_every_unicast_route() {
+    for nexthop_groups in [true, false] {
+        std::thread::spawn(move || {
+            let config = FibConfig { mtu: 1400, nexthop_groups, ..FibConfig::default() };
+            let mut world = World::with(config.clone());
+            world.want(V4, Some(&group(&[hop("192.0.2.1", "a0")])));
+            world.want(V6, Some(&group(&[hop("2001:db8:a::1", "a0"), hop("2001:db8:b::1", "b0")])));
+            world.want("203.0.112.0/24", Some(&Arc::new(NextHopGroup::BLACKHOLE)));
+            world.write();
+            assert!(shown(V4).contains("mtu 1400"), "{}", shown(V4));
+            assert!(shown(V6).contains("mtu 1400"), "{}", shown(V6));
+            assert!(!shown("203.0.112.0/24").contains("mtu"));
+            assert_eq!(world.fib.resync().unwrap(), 0, "and is recognised");
+            // Somebody replaces the route by one that differs in the MTU alone.
+            ip(&format!("route replace {V4} via 192.0.2.1 dev a0 metric 32 proto 201 mtu 1300"));
+            world.settle();
+            assert!(shown(V4).contains("mtu 1400"), "{}", shown(V4));
+        })
+        .join()
+        .unwrap();
+    }
+    let wrong = FibConfig { mtu: 67, ..FibConfig::default() };
+    assert!(matches!(Fib::open(wrong), Err(FibError::Config(_))));
+}
+
+#[test]
+fn the_compatibility_mode_is_told_and_switched_off_on_demand() {
+    let world = World::new();
+    assert_eq!(world.fib.compat_mode(), Some(true), "a fresh namespace");
+    let world = World::open(FibConfig { compat_mode_off: true, ..world.fib.config() });
+    assert_eq!(world.fib.compat_mode(), Some(false));
+    assert_eq!(World::open(inline()).fib.compat_mode(), None, "it does not matter then");
+    assert_eq!(std::fs::read_to_string("/proc/sys/net/ipv4/nexthop_compat_mode").unwrap().trim(), "0");
+}
+
 #[test]
 fn without_objects_hops_are_inline() {
     let mut world = World::with(inline());
@@ -113,10 +178,11 @@ fn hops_without_gateway_are_on_the_link() {
 }
 
 #[test]
-fn blackhole_and_unreachable_are_route_types() {
+fn what_discards_is_a_route_type() {
     let mut world = World::new();
     let blackhole = Arc::new(NextHopGroup::BLACKHOLE);
     let unreachable = Arc::new(NextHopGroup::UNREACHABLE);
+    let prohibit = Arc::new(NextHopGroup::PROHIBIT);
     for prefix in [V4, V6] {
         world.want(prefix, Some(&blackhole));
     }
@@ -128,6 +194,12 @@ fn blackhole_and_unreachable_are_route_types() {
     }
     world.write();
     assert!(shown(V4).starts_with("unreachable") && shown(V6).starts_with("unreachable"));
+    for prefix in [V4, V6] {
+        world.want(prefix, Some(&prohibit));
+    }
+    world.write();
+    assert!(shown(V4).starts_with("prohibit") && shown(V6).starts_with("prohibit"));
+    assert_eq!(world.fib.resync().unwrap(), 0, "each is recognised");
     world.want(V4, Some(&group(&[hop("192.0.2.1", "a0")])));
     world.want(V6, Some(&group(&[hop("2001:db8:a::1", "a0")])));
     world.write();

@@ -8,7 +8,7 @@ use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
 
-use siskin_fib::{Fib, FibChange, FibConfig, KernelState, Monitor, RouteState, StateConfig};
+use siskin_fib::{Fib, FibChange, FibConfig, KernelEvent, KernelState, Monitor, RouteState, StateConfig};
 use siskin_net::{Hop, NextHopGroup, Prefix};
 
 pub(crate) struct World {
@@ -120,6 +120,17 @@ impl World {
                 self.state.apply(event).unwrap();
             }
             self.write();
+        }
+    }
+
+    /// Takes events for a moment; none may say that one of these addresses does not answer.
+    pub(crate) fn settle_quietly(&mut self, addresses: &[IpAddr]) {
+        for event in self.monitor.recv(Some(Duration::from_millis(200))).unwrap() {
+            if let KernelEvent::Neighbor { neighbor, deleted } = &event
+                && neighbor.address.is_some_and(|a| addresses.contains(&a))
+            {
+                assert!(*deleted || !neighbor.failed, "{event:?}");
+            }
         }
     }
 

@@ -28,6 +28,7 @@ pub(super) struct KernelState {
     pub(super) idle_cursor: FamilyMap<DestId>,
     blackhole: Arc<NextHopGroup>,
     unreachable: Arc<NextHopGroup>,
+    prohibit: Arc<NextHopGroup>,
 }
 
 impl Default for KernelState {
@@ -38,6 +39,7 @@ impl Default for KernelState {
             idle_cursor: FamilyMap::default(),
             blackhole: Arc::new(NextHopGroup::BLACKHOLE),
             unreachable: Arc::new(NextHopGroup::UNREACHABLE),
+            prohibit: Arc::new(NextHopGroup::PROHIBIT),
         }
     }
 }
@@ -86,6 +88,7 @@ impl Rib {
         match self.peers.get(best.peer)?.info.fib {
             FibAction::Blackhole => Some(self.kernel.blackhole.clone()),
             FibAction::Unreachable => Some(self.kernel.unreachable.clone()),
+            FibAction::Prohibit => Some(self.kernel.prohibit.clone()),
             FibAction::None => None,
             FibAction::Resolve => {
                 let ids = self.selected_next_hops(family, dest);
@@ -111,6 +114,7 @@ impl Rib {
         match self.peers.get(best.peer)?.info.fib {
             FibAction::Blackhole => Some(NextHopGroup::BLACKHOLE),
             FibAction::Unreachable => Some(NextHopGroup::UNREACHABLE),
+            FibAction::Prohibit => Some(NextHopGroup::PROHIBIT),
             FibAction::None => None,
             FibAction::Resolve => self.attrs.next_hops.build_group(&self.selected_next_hops(family, dest)),
         }

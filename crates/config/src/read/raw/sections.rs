@@ -8,7 +8,9 @@ use siskin_net::{Asn, BgpIdentifier, FamilyMap, Prefix};
 use toml::de::DeValue;
 
 use crate::diagnostic::Report;
-use crate::model::{Communities, Guard, HostPort, MacAddress, Multipath, OnStop, OriginateKernel};
+use crate::model::{
+    Communities, CompatMode, Guard, HostPort, MacAddress, Multipath, OnStop, OriginateKernel,
+};
 use crate::read::filter_values::registry_sources;
 use crate::read::{Section, Value};
 use crate::source::{Location, Spanned};
@@ -97,6 +99,8 @@ pub(crate) struct RawKernel {
     pub(crate) metric: Key<u32>,
     pub(crate) max_paths: Key<u16>,
     pub(crate) nexthop_groups: Key<bool>,
+    pub(crate) nexthop_compat_mode: Key<CompatMode>,
+    pub(crate) mtu: Key<u16>,
     pub(crate) prefsrc: Key<FamilyMap<Option<IpAddr>>>,
     pub(crate) on_stop: Key<OnStop>,
 }
@@ -109,6 +113,10 @@ impl RawKernel {
             metric: section.get("metric", report, |v, r| v.integer(1..=u64::from(u32::MAX), r)),
             max_paths: section.get("max-paths", report, |v, r| v.integer(1..=256, r)),
             nexthop_groups: section.get("nexthop-groups", report, Value::boolean),
+            nexthop_compat_mode: section.get("nexthop-compat-mode", report, |v, r| {
+                v.word(&[("keep", CompatMode::Keep), ("off", CompatMode::Off)], r)
+            }),
+            mtu: section.get("mtu", report, |v, r| v.integer(68..=65_535, r)),
             prefsrc: section.get("prefsrc", report, family_addresses),
             on_stop: section.get("on-stop", report, |v, r| {
                 v.word(&[("keep", OnStop::Keep), ("flush", OnStop::Flush)], r)
@@ -246,6 +254,7 @@ impl RawOriginate {
                     let words = [
                         ("blackhole", OriginateKernel::Blackhole),
                         ("unreachable", OriginateKernel::Unreachable),
+                        ("prohibit", OriginateKernel::Prohibit),
                         ("none", OriginateKernel::None),
                     ];
                     v.word(&words, r)

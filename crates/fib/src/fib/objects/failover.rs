@@ -32,12 +32,7 @@ impl Objects {
         channel: &mut Channel,
         batch: &mut Batch,
     ) -> io::Result<Failover> {
-        let gateways: HashSet<(IfIndex, IpAddr)> = gateways.iter().copied().collect();
-        let hops = self.hops.iter().zip(0..).filter_map(|(h, id)| Some((h.as_ref()?.hop, id)));
-        let failed: HashSet<HopId> = hops
-            .filter(|(h, _)| h.gateway.is_some_and(|gateway| gateways.contains(&(h.interface, gateway))))
-            .map(|(_, id)| id)
-            .collect();
+        let failed = self.hops_by(gateways);
         let mut marked = Vec::new();
         if !failed.is_empty() {
             for (group, id) in self.groups.iter_mut().zip(0..).filter_map(|(g, id)| Some((g.as_mut()?, id))) {
@@ -65,25 +60,35 @@ impl Objects {
     }
 
     /// Makes the groups complete again that [`Objects::fail`] changed and that are still in use, and forgets what had
-    /// failed. Returns the groups that can be used and could not before.
+    /// failed: all of it, or these gateways alone. Returns the groups that can be used and could not before.
     ///
     /// # Errors
     /// When the exchange with the kernel failed: what is not done then is left to [`Objects::heal`].
     pub(in crate::fib) fn restore(
         &mut self,
+        gateways: Option<&[(IfIndex, IpAddr)]>,
         channel: &mut Channel,
         batch: &mut Batch,
     ) -> io::Result<HashSet<GroupId>> {
+        let back = gateways.map(|gateways| self.hops_by(gateways));
         let mut changed = Vec::new();
         for (group, id) in self.groups.iter_mut().zip(0..).filter_map(|(g, id)| Some((g.as_mut()?, id))) {
-            if !group.failed.is_empty() {
-                group.failed.clear();
-                if group.refs > 0 {
-                    changed.push(id);
-                }
+            let failed = group.failed.len();
+            group.failed.retain(|hop| back.as_ref().is_some_and(|back| !back.contains(hop)));
+            if group.failed.len() < failed && group.refs > 0 {
+                changed.push(id);
             }
         }
         self.complete(&changed, channel, batch)
+    }
+
+    /// The hops by these gateways.
+    fn hops_by(&self, gateways: &[(IfIndex, IpAddr)]) -> HashSet<HopId> {
+        let gateways: HashSet<(IfIndex, IpAddr)> = gateways.iter().copied().collect();
+        let hops = self.hops.iter().zip(0..).filter_map(|(h, id)| Some((h.as_ref()?.hop, id)));
+        hops.filter(|(h, _)| h.gateway.is_some_and(|gateway| gateways.contains(&(h.interface, gateway))))
+            .map(|(_, id)| id)
+            .collect()
     }
 }
 

@@ -99,6 +99,24 @@ impl Objects {
         Ok(())
     }
 
+    /// Makes a next-hop object and takes it away again: a kernel, or a sandbox around it, may show objects and yet refuse
+    /// to make them.
+    ///
+    /// # Errors
+    /// The kernel's refusal.
+    pub(in crate::fib) fn probe(&mut self, channel: &mut Channel) -> Result<(), FibError> {
+        if !self.enabled {
+            return Ok(());
+        }
+        let next = self.next;
+        let id = self.allocate();
+        self.next = next;
+        let refused = |source| FibError::Kernel { action: "trying next-hop objects", source };
+        channel.request(|batch| nexthop::put_blackhole(batch, id, PROTOCOL)).map_err(refused)?;
+        self.taken.remove(&id);
+        channel.request(|batch| nexthop::remove(batch, id)).map_err(refused)
+    }
+
     fn adopt_group(&mut self, id: u32, members: &[(u32, u16)], single: &HashMap<u32, HopId>) {
         let hops: Option<Vec<SingleHop>> =
             members.iter().map(|(m, _)| self.hop(*single.get(m)?).map(|h| h.hop)).collect();

@@ -109,7 +109,7 @@ impl Objects {
         group.error = error;
     }
 
-    fn allocate(&mut self) -> u32 {
+    pub(super) fn allocate(&mut self) -> u32 {
         loop {
             let id = self.base.wrapping_add(self.next % NEXTHOP_IDS);
             self.next = self.next.wrapping_add(1);
