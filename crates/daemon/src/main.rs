@@ -19,6 +19,7 @@ mod peer;
 mod privileges;
 mod readiness;
 mod reload;
+mod restart;
 mod tcp;
 
 use std::io::IsTerminal;

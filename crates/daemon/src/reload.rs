@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use siskin_api::{ConfigDiagnostic, ConfigReport, EventBody, Severity};
 use siskin_bgp::session::AdminStop;
-use siskin_config::{Config, Diagnostics, Loaded};
+use siskin_config::{Config, Diagnostics, Loaded, OnStop};
 
 use crate::clock;
 use crate::core::RibCommand;
@@ -196,6 +196,8 @@ impl Daemon {
             hash_seed: self.hash_seed,
             generation: running.generation,
             kernel: self.kernel.clone(),
+            restart: self.restart.clone(),
+            keeps: running.config.kernel.install && running.config.kernel.on_stop == OnStop::Keep,
         }
     }
 
