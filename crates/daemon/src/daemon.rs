@@ -29,13 +29,16 @@ use crate::local::LocalSources;
 use crate::metrics::{Counters, KernelCounters};
 use crate::peer::{Lists, Peers, lock};
 use crate::privileges;
-use crate::readiness::Readiness;
+use crate::readiness::{Readiness, TABLES_DEADLINE};
+use crate::restart::Restart;
 use crate::sources::Sources;
 
 /// Sessions have this long to say goodbye at a clean stop.
 const FAREWELL: Duration = Duration::from_secs(3);
 /// How often readiness is looked at, and peers whose interface is missing are tried.
 const TICK: Duration = Duration::from_secs(1);
+/// The same while a restart is under way, when peers wait for us.
+const QUICK_TICK: Duration = Duration::from_millis(50);
 /// Events a slow reader of `/v1/events` may be behind.
 const EVENT_BACKLOG: usize = 1024;
 
@@ -81,6 +84,7 @@ pub(crate) struct Daemon {
     /// The whole router is drained by hand, since then.
     pub(crate) drained: Mutex<Option<Timestamp>>,
     pub(crate) readiness: Readiness,
+    pub(crate) restart: Arc<Restart>,
     pub(crate) counters: Counters,
     pub(crate) links: Arc<Links>,
     pub(crate) listeners: Mutex<Vec<Listener>>,
@@ -164,6 +168,9 @@ pub(crate) async fn run(file: PathBuf, loaded: Loaded) -> Result<(), String> {
     if let Some(address) = api.http_address() {
         tracing::info!(%address, "API, metrics and health over HTTP");
     }
+    if daemon.restart.is_under_way() {
+        daemon.rib.send(RibCommand::Hold(true)).await;
+    }
     daemon.apply_initial().await;
     drop(sd_notify::notify(&[sd_notify::NotifyState::Ready]));
     loop {
@@ -222,7 +229,7 @@ fn start(file: PathBuf, loaded: Loaded) -> Result<(Arc<Daemon>, Threads), String
     let links = Arc::new(Links::default());
     let counters = Counters::new();
     let setup = kernel_setup(&config, links.clone(), hosts.clone(), counters.kernel.clone());
-    let kernel_thread = kernel::start(setup, kernel_inbox, kernel.clone(), rib.clone())?;
+    let (kernel_thread, adopted) = kernel::start(setup, kernel_inbox, kernel.clone(), rib.clone())?;
     let started = clock::now();
     let running = Running::new(config, loaded.warnings, 1, started);
     let daemon = Daemon {
@@ -242,6 +249,7 @@ fn start(file: PathBuf, loaded: Loaded) -> Result<(Arc<Daemon>, Threads), String
         generations: Arc::new(AtomicU32::new(1)),
         drained: Mutex::new(None),
         readiness: Readiness::new(started),
+        restart: Arc::new(Restart::new(started, adopted > 0)),
         counters,
         links,
         listeners: Mutex::new(listeners),
@@ -299,8 +307,8 @@ fn kernel_setup(
 }
 
 impl Daemon {
-    /// Once a second, and when a link changed: peers that wait for an interface or after a limit, drains, readiness, the
-    /// sweep.
+    /// Once a second, more often during a restart, and when a link changed: peers that wait for an interface or after a
+    /// limit, drains, readiness, the sweep.
     async fn tick(self: &Arc<Self>) {
         self.start_waiting_peers();
         self.restart_limited_peers();
@@ -308,11 +316,24 @@ impl Daemon {
         if self.readiness.is_kernel_done() {
             return;
         }
-        if self.sources.rpki.waits() {
+        // What waits for RPKI data is no table yet: nobody is to hear of routes that only wait.
+        let judged = self.rib.query(siskin_rib::Rib::is_judged).await.unwrap_or(true);
+        if self.sources.rpki.waits() || !judged {
             return;
         }
-        let missing = lock(&self.peers).without_table();
-        if !self.readiness.tables(clock::now(), &missing) {
+        let now = clock::now();
+        let (missing, awaited, restart_time) = {
+            let peers = lock(&self.peers);
+            (peers.without_table(), peers.awaited(self.restart.age(now)), peers.restart_time())
+        };
+        // Who kept our routes drops them after this time.
+        let deadline = restart_time.filter(|_| self.restart.is_preserved()).unwrap_or(TABLES_DEADLINE);
+        if self.restart.ends(now, &awaited, deadline) {
+            self.rib.send(RibCommand::Hold(false)).await;
+            tracing::info!(missing = ?awaited, "the restart is over: routes are decided and announced again");
+        }
+        let tables = self.readiness.tables(now, &missing, deadline);
+        if !tables || self.restart.is_under_way() {
             return;
         }
         // The routes of the first tables must have reached the kernel before what nobody wants is swept.
@@ -327,17 +348,22 @@ impl Daemon {
 }
 
 /// A clean stop. With `on-stop = "keep"` the kernel thread ends first: the routes that go with the sessions stay in the
-/// kernel, and traffic flows on until the next start adopts them.
+/// kernel, and traffic flows on until the next start adopts them; peers with graceful restart keep ours meanwhile.
 async fn stop(daemon: &Arc<Daemon>, threads: Threads) {
     let flush = daemon.config().config.kernel.on_stop == OnStop::Flush;
     tracing::info!(kernel_routes = if flush { "flush" } else { "keep" }, "stopping");
     daemon.stop_sources().await;
     daemon.hosts.stop();
     drop(tokio::task::spawn_blocking(move || threads.hosts.join()).await);
-    if !flush {
+    let farewell = if flush {
+        AdminStop::Shutdown(String::new())
+    } else {
+        // Nobody shall hear of routes that go because a session went before another.
+        daemon.rib.send(RibCommand::Hold(true)).await;
         daemon.kernel.send(KernelCommand::Stop { flush });
-    }
-    let tasks = lock(&daemon.peers).remove_all(&AdminStop::Shutdown(String::new()));
+        AdminStop::Restart
+    };
+    let tasks = lock(&daemon.peers).remove_all(&farewell);
     let farewell = async {
         for task in tasks {
             drop(task.await);
@@ -384,6 +410,7 @@ impl Signals {
             _ = self.hangup.recv() => Wake::Reload,
             () = daemon.links.changed.notified() => Wake::Tick,
             _ = self.tick.tick() => Wake::Tick,
+            () = tokio::time::sleep(QUICK_TICK), if daemon.restart.is_under_way() => Wake::Tick,
         }
     }
 }

@@ -21,6 +21,7 @@ mod peer;
 mod privileges;
 mod readiness;
 mod reload;
+mod restart;
 mod sources;
 mod tcp;
 

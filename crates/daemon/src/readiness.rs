@@ -39,13 +39,14 @@ impl Readiness {
         Readiness { started, gates: Mutex::new(gates) }
     }
 
-    /// Notes which peers' tables are still missing; once open, the gate stays open.
-    pub(crate) fn tables(&self, now: Timestamp, missing: &[String]) -> bool {
+    /// Notes which peers' tables are still missing, and how long after the start they are waited for; once open, the gate
+    /// stays open.
+    pub(crate) fn tables(&self, now: Timestamp, missing: &[String], deadline: Duration) -> bool {
         let mut gates = crate::peer::lock(&self.gates);
         if gates.tables.open {
             return true;
         }
-        let late = now.since(self.started) >= TABLES_DEADLINE;
+        let late = now.since(self.started) >= deadline;
         if missing.is_empty() || late {
             let text = if missing.is_empty() {
                 "every peer has sent its table".into()

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use siskin_api::{ConfigDiagnostic, ConfigReport, EventBody, Severity};
 use siskin_bgp::attr::LargeCommunity;
 use siskin_bgp::session::AdminStop;
-use siskin_config::{Config, Diagnostics, Loaded};
+use siskin_config::{Config, Diagnostics, Loaded, OnStop};
 
 use crate::clock;
 use crate::core::RibCommand;
@@ -233,6 +233,8 @@ impl Daemon {
                 .edge
                 .communities
                 .then_some(LargeCommunity(running.config.router.asn.0, 0, OWN_ROUTE)),
+            restart: self.restart.clone(),
+            keeps: running.config.kernel.install && running.config.kernel.on_stop == OnStop::Keep,
         }
     }
 

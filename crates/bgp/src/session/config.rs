@@ -59,9 +59,11 @@ pub struct SessionConfig {
     pub graceful_restart: Option<u16>,
     /// We have restarted and still wait for End-of-RIB (the R bit).
     pub restarting: bool,
-    /// Families whose forwarding state outlives a restart of ours: the peer is asked to keep our routes of these, and
-    /// after the restart they get the F bit. Without any, the capability only asks for End-of-RIB (RFC 4724 section 3).
+    /// Families whose forwarding state outlives a restart of ours: the peer is asked to keep our routes of these. Without
+    /// any, the capability only asks for End-of-RIB (RFC 4724 section 3).
     pub forwarding: FamilySet,
+    /// The forwarding state of these families is still what it was when the session was last up (the F bit).
+    pub preserved: bool,
     /// Families to take IPv6 next hops for (RFC 8950): IPv4, or none.
     pub extended_next_hop: FamilySet,
     /// Offer messages of up to 65,535 octets.
@@ -105,6 +107,7 @@ impl SessionConfig {
             graceful_restart: None,
             restarting: false,
             forwarding: FamilySet::EMPTY,
+            preserved: false,
             extended_next_hop: FamilySet::EMPTY,
             extended_message: true,
             add_path: AddPath::default(),

@@ -85,6 +85,9 @@ pub enum AdminStop {
     Shutdown(String),
     /// An operator restarts it, with a text for the peer's, perhaps empty. [`Input::Start`] is to follow.
     Reset(String),
+    /// We stop and are to come back, while the kernel forwards on: a peer that keeps our routes until then is told
+    /// nothing (RFC 4724), any other that we shut down.
+    Restart,
     /// The peer is no longer configured.
     PeerDeconfigured,
     /// The connection is not wanted at this time.
@@ -111,6 +114,7 @@ impl AdminStop {
         match self {
             AdminStop::Shutdown(text) => Notification::with_text(ErrorCode::ADMINISTRATIVE_SHUTDOWN, text),
             AdminStop::Reset(text) => Notification::with_text(ErrorCode::ADMINISTRATIVE_RESET, text),
+            AdminStop::Restart => Notification::new(ErrorCode::ADMINISTRATIVE_SHUTDOWN),
             AdminStop::PeerDeconfigured => Notification::new(ErrorCode::PEER_DECONFIGURED),
             AdminStop::ConnectionRejected => Notification::new(ErrorCode::CONNECTION_REJECTED),
             AdminStop::ConfigurationChange => Notification::new(ErrorCode::OTHER_CONFIGURATION_CHANGE),

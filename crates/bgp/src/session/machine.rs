@@ -16,6 +16,9 @@ use crate::wire::{
     ErrorCode, MAX_LEN, MessageType, Notification, RefreshKind, RouteRefresh, encode_keepalive,
 };
 
+/// Connections that both sides opened at once have met by then.
+const CROSSING: Duration = Duration::from_secs(5);
+
 /// One session, whatever connections it has.
 #[derive(Debug)]
 pub struct Session {
@@ -203,6 +206,27 @@ impl Session {
         &self.counters
     }
 
+    /// The connection that one the peer opens now takes the place of: a peer that keeps routes over a restart and opens
+    /// another connection has lost the one there is (RFC 4724 section 4.2). It is to be dropped and said to be
+    /// [`Input::Closed`] before the new one is looked at. In the first seconds the two may only have crossed.
+    #[must_use]
+    pub fn yields(&self, now: Timestamp) -> Option<Direction> {
+        match &self.phase {
+            Phase::Established(up)
+                if up.negotiated.graceful_restart.is_some() && now.since(up.since) >= CROSSING =>
+            {
+                Some(up.direction)
+            }
+            _ => None,
+        }
+    }
+
+    /// Tells what the next OPEN says of graceful restart: we have restarted (R), and forwarding is as it was (F).
+    pub fn set_restart(&mut self, restarting: bool, preserved: bool) {
+        self.config.restarting = restarting;
+        self.config.preserved = preserved;
+    }
+
     /// Tells it which interface the next connection is on, for the link-local next hops that come over it.
     pub fn set_interface(&mut self, interface: IfIndex) {
         self.config.interface = interface;
@@ -261,13 +285,21 @@ impl Session {
     }
 
     fn stop(&mut self, reason: &AdminStop, now: Timestamp, out: &mut Vec<Output>) {
-        let notification = reason.notification();
         self.cancel_dial(out);
         for direction in Direction::ALL {
             if self.has(direction) {
-                self.send(direction, &notification, out);
+                let negotiated = self.negotiated();
+                let reason = if *reason == AdminStop::Restart && negotiated.is_some_and(|n| n.kept_by_peer) {
+                    DownReason::Closed("we restart".to_owned())
+                } else {
+                    // Whoever ends a session on purpose wants the routes gone (RFC 8538 section 3.1).
+                    let hard = negotiated.is_some_and(|n| n.notification_support);
+                    let said = reason.notification();
+                    let notification = if hard { said.hardened() } else { said };
+                    self.send(direction, &notification, out);
+                    DownReason::Sent(notification)
+                };
                 out.push(Output::Close(direction));
-                let reason = DownReason::Sent(notification.clone());
                 self.last_error = Some(LastError { at: now, reason: reason.clone() });
                 out.push(match &self.phase {
                     Phase::Established(_) => Output::Down(reason),

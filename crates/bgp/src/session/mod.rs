@@ -8,7 +8,10 @@
 //! After an error the session stays Idle for a while that doubles, so that a broken peer is not hammered; from the second
 //! error in a row on it accepts no connection in that time. What is sent in Established is the driver's own business, but for KEEPALIVE and NOTIFICATION.
 //!
-//! Leaves out: DelayOpen, and what a restart means for routes (RFC 4724), of which only the capability is exchanged.
+//! Graceful restart (RFC 4724, RFC 8538): which routes outlive a session is said by [`Negotiated::kept_after`]; to keep them,
+//! for how long, is the driver's.
+//!
+//! Leaves out: DelayOpen.
 
 mod config;
 mod event;

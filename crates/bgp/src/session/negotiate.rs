@@ -1,11 +1,11 @@
-//! Our OPEN, and what the peer's makes of it (RFC 4271 section 6.2, RFC 5492, 6286, 6793, 7607, 9234).
+//! Our OPEN, and what the peer's makes of it (RFC 4271 section 6.2, RFC 5492, 4724, 6286, 6793, 7607, 8538, 9234).
 //!
 //! A peer without one family in common is refused with Unsupported Capability and the families we wanted as data: an
 //! Established session that can carry nothing would hide the mistake on both sides.
 
 use siskin_net::{Asn, BgpIdentifier, FamilySet, Role};
 
-use super::SessionConfig;
+use super::{DownReason, SessionConfig};
 use crate::wire::{
     AddPath, Capabilities, DecodeContext, EXTENDED_MAX_LEN, EncodeContext, ErrorCode, Fqdn, GracefulRestart,
     MAX_LEN, Notification, Open, local_role,
@@ -40,6 +40,12 @@ pub struct Negotiated {
     pub add_path: AddPath,
     /// The peer's graceful restart capability.
     pub graceful_restart: Option<GracefulRestart>,
+    /// Families whose routes from the peer outlive the loss of this session (RFC 4724 section 4.2).
+    pub keeps: FamilySet,
+    /// The peer keeps our routes when we restart.
+    pub kept_by_peer: bool,
+    /// Both sides keep routes over a NOTIFICATION that is no Hard Reset (RFC 8538).
+    pub notification_support: bool,
     /// The role the peer sent, seen from here.
     pub peer_role: Option<Role>,
     /// The peer's name.
@@ -60,16 +66,29 @@ impl Negotiated {
     pub const fn max_len(&self) -> usize {
         if self.extended_message { EXTENDED_MAX_LEN } else { MAX_LEN }
     }
+
+    /// Families whose routes from the peer are to be kept as stale, now that the session ended for `reason`.
+    #[must_use]
+    pub fn kept_after(&self, reason: &DownReason) -> FamilySet {
+        let kept = match reason {
+            DownReason::Closed(_) => true,
+            DownReason::Sent(notification) | DownReason::Received(notification) => {
+                self.notification_support && notification.error != ErrorCode::HARD_RESET
+            }
+            DownReason::ConnectFailed(_) => false,
+        };
+        if kept { self.keeps } else { FamilySet::EMPTY }
+    }
 }
 
 /// The OPEN we send.
 pub(super) fn our_open(config: &SessionConfig) -> Open {
     let graceful_restart = config.graceful_restart.map(|restart_time| GracefulRestart {
         restarting: config.restarting,
-        notification: false,
+        notification: true,
         restart_time: restart_time.min(0x0fff),
         families: config.forwarding.intersection(config.families),
-        forwarding: if config.restarting {
+        forwarding: if config.preserved {
             config.forwarding.intersection(config.families)
         } else {
             FamilySet::EMPTY
@@ -160,6 +179,9 @@ fn agree(
         receive: config.add_path.receive.intersection(peer.add_path.send).intersection(families),
         send: config.add_path.send.intersection(peer.add_path.receive).intersection(families),
     };
+    let restart = peer.graceful_restart.filter(|_| config.graceful_restart.is_some());
+    // A peer that is back in no time keeps nothing for anybody.
+    let keeps = restart.filter(|r| r.restart_time > 0).map_or(FamilySet::EMPTY, |r| r.families);
     Negotiated {
         local_asn: config.local_asn,
         peer_asn,
@@ -174,6 +196,9 @@ fn agree(
         extended_next_hop,
         add_path,
         graceful_restart: peer.graceful_restart,
+        keeps: keeps.intersection(families),
+        kept_by_peer: restart.is_some() && !config.forwarding.intersection(families).is_empty(),
+        notification_support: restart.is_some_and(|r| r.notification),
         peer_role,
         fqdn: peer.fqdn.clone(),
         peer_capabilities: peer.clone(),

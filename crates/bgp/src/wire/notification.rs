@@ -149,6 +149,13 @@ impl Notification {
         Notification { error, data }
     }
 
+    /// The same as a Hard Reset (RFC 8538 section 3), which no route outlives.
+    #[must_use]
+    pub fn hardened(&self) -> Notification {
+        let data = [&[self.error.code, self.error.subcode], self.data.as_slice()].concat();
+        Notification::with_data(ErrorCode::HARD_RESET, &data)
+    }
+
     /// Reads the body; a body too short for its codes (which framing does not let through) reads as code 0.
     #[must_use]
     pub fn decode(body: &[u8]) -> Notification {

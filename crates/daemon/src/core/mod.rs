@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
-use siskin_net::{Family, NextHop, PeerId, Resolution};
+use siskin_net::{Family, FamilySet, NextHop, PeerId, Resolution};
 use siskin_rib::{
     Batch, ExportProfile, Facts, FibUpdate, ImportProfile, PeerInfo, Rib, RibConfig, RibEvent, Touched,
 };
@@ -34,6 +34,12 @@ pub(crate) enum RibCommand {
     PeerUp { id: PeerId, info: Box<PeerInfo>, queue: Option<QueueSender> },
     /// The session ended: its routes go. The kernel was told which next hops failed with it.
     PeerDown { id: PeerId },
+    /// The session ended and the peer is to come back: its routes of these families stay as stale.
+    PeerRestarts { id: PeerId, families: FamilySet },
+    /// What is still stale of a peer's routes of these families goes.
+    EndStale { id: PeerId, families: FamilySet },
+    /// Nothing is decided or sent, until it is again.
+    Hold(bool),
     /// Policies changed while the session stays.
     Profiles { id: PeerId, import: Arc<ImportProfile>, export: Option<Box<ExportProfile>> },
     /// The peer asked for a route refresh.
@@ -197,6 +203,12 @@ impl Core {
                 self.queues.remove(id);
                 self.rib.peer_down(id);
             }
+            RibCommand::PeerRestarts { id, families } => {
+                self.queues.remove(id);
+                self.rib.peer_restarts(id, families);
+            }
+            RibCommand::EndStale { id, families } => self.rib.end_stale(id, families),
+            RibCommand::Hold(held) => self.rib.hold(held),
             RibCommand::Profiles { id, import, export } => {
                 self.rib.update_profiles(id, import, export.map(|e| *e))
             }

@@ -56,7 +56,7 @@ struct KernelThread {
     counters: KernelCounters,
 }
 
-/// Reads the kernel's state, adopts our routes, and starts both threads.
+/// Reads the kernel's state, adopts our routes, and starts both threads; says how many routes a previous run left.
 ///
 /// # Errors
 /// What the kernel refused, with what to do about it.
@@ -65,13 +65,11 @@ pub(crate) fn start(
     inbox: KernelInbox,
     handle: KernelHandle,
     rib: RibHandle,
-) -> Result<JoinHandle<()>, String> {
+) -> Result<(JoinHandle<()>, usize), String> {
     let (monitor, fib, state) = open(&setup).map_err(|e| e.to_string())?;
-    if let Some(fib) = &fib {
-        let adopted: usize = fib.counts().iter().map(|(_, c)| c.installed).sum();
-        if adopted > 0 {
-            tracing::info!(routes = adopted, "adopted the routes that a previous run left in the kernel");
-        }
+    let adopted = fib.as_ref().map_or(0, |fib| fib.counts().iter().map(|(_, c)| c.installed).sum());
+    if adopted > 0 {
+        tracing::info!(routes = adopted, "adopted the routes that a previous run left in the kernel");
     }
     let mut kernel = KernelThread {
         inbox,
@@ -90,7 +88,7 @@ pub(crate) fn start(
     let spawned = thread::Builder::new().name("netlink".into()).spawn(move || listen(monitor, &handle));
     spawned.map_err(|e| format!("cannot start the netlink thread: {e}"))?;
     let spawned = thread::Builder::new().name("kernel".into()).spawn(move || kernel.run());
-    spawned.map_err(|e| format!("cannot start the kernel thread: {e}"))
+    spawned.map(|thread| (thread, adopted)).map_err(|e| format!("cannot start the kernel thread: {e}"))
 }
 
 /// The monitor comes first: what happens while the state is read is heard again, and applying it twice does no harm.

@@ -3,6 +3,7 @@
 mod connection;
 mod edge;
 mod extras;
+mod helping;
 mod lists;
 mod log;
 mod profile;
@@ -12,6 +13,7 @@ mod task;
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use siskin_api::{Event, EventBody};
 use siskin_bgp::session::{AdminStop, State};
@@ -204,6 +206,21 @@ impl Peers {
     pub(crate) fn without_table(&self) -> Vec<String> {
         let open = |e: &&Entry| !e.down && !e.shared.has_table();
         self.entries.values().filter(open).map(|e| e.config.name.clone()).collect()
+    }
+
+    /// The peers whose tables a restart waits for (RFC 4724 section 4.1), `age` after the start: those that keep our routes
+    /// meanwhile, or may, and do not restart themselves.
+    pub(crate) fn awaited(&self, age: Duration) -> Vec<String> {
+        let graceful = |e: &&Entry| !e.down && e.config.session.graceful_restart.is_some();
+        let open = |e: &&Entry| e.shared.is_awaited(age < crate::restart::SESSIONS);
+        self.entries.values().filter(graceful).filter(open).map(|e| e.config.name.clone()).collect()
+    }
+
+    /// The longest time a peer was asked to keep our routes for, while we restart; `None`: nobody was.
+    pub(crate) fn restart_time(&self) -> Option<Duration> {
+        let times =
+            self.entries.values().filter(|e| !e.down).filter_map(|e| e.config.session.graceful_restart);
+        times.map(|restart| restart.time).max()
     }
 
     /// Peers with a TCP MD5 key, for the listening sockets.

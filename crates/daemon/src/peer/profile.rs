@@ -3,6 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use siskin_bgp::attr::LargeCommunity;
@@ -10,7 +11,7 @@ use siskin_bgp::session::{Negotiated, PeerAs, SessionConfig};
 use siskin_bgp::wire::Fqdn;
 use siskin_config::{AsnRule, NextHopMode, Peer, PeerKind};
 use siskin_fib::KernelState;
-use siskin_net::{Asn, BgpIdentifier, Family, FamilyMap, IfIndex, NextHop, RouteSource};
+use siskin_net::{Asn, BgpIdentifier, Family, FamilyMap, FamilySet, IfIndex, NextHop, RouteSource};
 use siskin_policy::{CommunityValue, Compiled};
 use siskin_rib::{ExportProfile, Facts, FibAction, ImportProfile, PeerInfo};
 use smallvec::SmallVec;
@@ -20,6 +21,7 @@ use super::extras::Extras;
 use super::lists::Lists;
 use super::task::PeerSetup;
 use crate::kernel::{KernelCommand, KernelHandle};
+use crate::restart::Restart;
 
 /// What is the same for all peers.
 #[derive(Clone)]
@@ -38,6 +40,9 @@ pub(crate) struct Router {
     pub(crate) blackhole_community: LargeCommunity,
     /// The large community that routes of our own get; `None`: none.
     pub(crate) own_community: Option<LargeCommunity>,
+    pub(crate) restart: Arc<Restart>,
+    /// Routes outlive us in the kernel.
+    pub(crate) keeps: bool,
 }
 
 impl Router {
@@ -83,14 +88,34 @@ impl Profiles {
             families: settings.families,
             passive: settings.passive,
             fqdn: hostname(),
-            // End-of-RIB is told to those who say that they know it; no family outlives our restart.
-            graceful_restart: settings.graceful_restart.map(|_| 0),
+            graceful_restart: settings.graceful_restart.map(|restart| {
+                // Without a family that outlives us, End-of-RIB is all that is asked for.
+                if self.router.keeps { u16::try_from(restart.time.as_secs()).unwrap_or(u16::MAX) } else { 0 }
+            }),
+            forwarding: if self.router.keeps { settings.families } else { FamilySet::EMPTY },
+            extended_next_hop: if settings.extended_next_hop {
+                FamilySet::EMPTY.with(Family::Ipv4)
+            } else {
+                FamilySet::EMPTY
+            },
             interface: scope,
             role: settings.role,
             strict_role: settings.role_strict,
             jitter_seed: jitter(&self.peer.name),
             ..SessionConfig::new(settings.local_asn, peer_as(&settings.asn), self.router.identifier)
         }
+    }
+
+    /// How long stale routes of the peer are kept; `None`: not at all.
+    pub(crate) fn stale_time(&self) -> Option<Duration> {
+        self.peer.session.graceful_restart.map(|restart| restart.stale)
+    }
+
+    /// What the next OPEN says of our restart: that it is under way, and that forwarding was preserved. `before`: the
+    /// session was up already in this run.
+    pub(crate) fn restart(&self, before: bool) -> (bool, bool) {
+        let restart = &self.router.restart;
+        (restart.is_under_way() && !before, restart.is_preserved() || before)
     }
 
     /// The kernel leaves these next hops wherever a route has another.
@@ -249,21 +274,24 @@ fn self_next_hop(
         let of_session = (family_of(local) == family).then_some(local);
         let global = of_session.filter(|a| !is_link_local(*a)).or(addresses.global[family]);
         let link_local = addresses.link_local.filter(|_| addresses.on_link);
+        // Where it was agreed on: over IPv6, as the others do it, and where there is no IPv4 address.
+        let by_ipv6 =
+            negotiated.extended_next_hop.contains(Family::Ipv4) && (local.is_ipv6() || global.is_none());
         match (family, global) {
             (Family::Ipv6, Some(address)) => {
                 Some(NextHop { address, link_local, interface: addresses.interface })
             }
-            (Family::Ipv4, Some(address)) => Some(NextHop::new(address)),
+            (Family::Ipv4, Some(address)) if !by_ipv6 => Some(NextHop::new(address)),
             (Family::Ipv6, None) => link_local.map(|address| NextHop {
                 address: address.into(),
                 link_local: None,
                 interface: addresses.interface,
             }),
-            (Family::Ipv4, None) if negotiated.extended_next_hop.contains(Family::Ipv4) => {
+            (Family::Ipv4, _) if by_ipv6 => {
                 let address = addresses.global[Family::Ipv6].or(link_local.map(IpAddr::V6))?;
                 Some(NextHop { address, link_local, interface: addresses.interface })
             }
-            (Family::Ipv4, None) => None,
+            (Family::Ipv4, _) => None,
         }
     })
 }

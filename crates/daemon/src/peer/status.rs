@@ -81,6 +81,15 @@ impl PeerShared {
                 .is_some_and(|n| n.families.iter().all(|f| view.end_of_rib.contains(f)))
     }
 
+    /// Whether a restart of ours waits for its table; `patient`: also where there is no session yet.
+    pub(crate) fn is_awaited(&self, patient: bool) -> bool {
+        let view = lock(&self.inner);
+        let negotiated = view.negotiated.as_ref().filter(|_| view.state == State::Established);
+        let Some(negotiated) = negotiated else { return patient };
+        let keeps = negotiated.graceful_restart.is_some_and(|restart| !restart.restarting);
+        keeps && negotiated.families.iter().any(|f| !view.end_of_rib.contains(f))
+    }
+
     /// Copies what the session knows after an event.
     pub(super) fn publish(&self, session: &Session, end_of_rib: FamilySet, sent: (u64, u64), received: u64) {
         let mut view = lock(&self.inner);

@@ -16,6 +16,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
 use super::connection::Connection;
+use super::helping::Helping;
 use super::log::FaultLog;
 use super::profile::Profiles;
 use super::status::PeerShared;
@@ -88,6 +89,10 @@ pub(super) struct PeerTask {
     end_of_rib: FamilySet,
     bytes_received: u64,
     told: State,
+    /// The peer restarts, and its routes are stale.
+    helping: Option<Helping>,
+    /// The session was up before, in this run.
+    was_up: bool,
     /// The next hops of this session's routes, as long as they are few.
     next_hops: SmallVec<[NextHop; 4]>,
 }
@@ -127,6 +132,8 @@ impl PeerTask {
             end_of_rib: FamilySet::EMPTY,
             bytes_received: 0,
             told: State::Idle,
+            helping: None,
+            was_up: false,
             next_hops: SmallVec::new(),
         }
     }
@@ -147,7 +154,8 @@ impl PeerTask {
     async fn next_event(&mut self) -> Event {
         let free = self.pending.is_none();
         let reading = free && !self.unfinished;
-        let deadline = self.session.deadline().map(clock::instant);
+        let deadlines = [self.session.deadline(), self.helping.map(|helping| helping.deadline())];
+        let deadline = deadlines.into_iter().flatten().min().map(clock::instant);
         tokio::select! {
             biased;
             control = self.control.recv() => Event::Control(control),
@@ -200,9 +208,13 @@ impl PeerTask {
     async fn handle_control(&mut self, control: Option<Control>) {
         match control {
             Some(Control::Start) => self.input(Input::Start).await,
-            Some(Control::Stop(stop) | Control::Remove(stop)) => self.input(Input::Stop(stop)).await,
-            None => self.input(Input::Stop(AdminStop::PeerDeconfigured)).await,
+            Some(Control::Stop(stop) | Control::Remove(stop)) => self.stop(stop).await,
+            None => self.stop(AdminStop::PeerDeconfigured).await,
             Some(Control::Incoming(stream)) => {
+                if let Some(lost) = self.session.yields(clock::now()) {
+                    self.drop_connection(lost);
+                    self.input(Input::Closed(lost, "the peer opened another connection")).await;
+                }
                 if let Err(error) = tcp::prepare_accepted(&stream, &self.setup.options) {
                     tracing::warn!(peer = %self.setup.name, %error, "cannot prepare an accepted connection");
                 } else if self.session.accepts(Direction::Incoming) {
@@ -230,11 +242,22 @@ impl PeerTask {
         }
     }
 
+    /// The session ends, and whoever ends it on purpose wants the peer's routes gone.
+    async fn stop(&mut self, stop: AdminStop) {
+        let keep = stop == AdminStop::Restart;
+        self.input(Input::Stop(stop)).await;
+        if !keep {
+            self.end_stale(FamilySet::BOTH).await;
+        }
+    }
+
     async fn attach(&mut self, direction: Direction, stream: TcpStream) {
         match Connection::new(stream, self.rib.clone()) {
             Ok(connection) => {
                 let interface = self.setup.profiles.interface_of(connection.local).await;
                 self.session.set_interface(interface.unwrap_or(self.setup.scope));
+                let (restarting, preserved) = self.setup.profiles.restart(self.was_up);
+                self.session.set_restart(restarting, preserved);
                 *self.connection(direction) = Some(connection);
                 self.input(Input::Connected(direction)).await;
             }
@@ -295,6 +318,10 @@ impl PeerTask {
 
     /// Tells the session what the sockets did since the last time, and that a deadline may have come.
     async fn timer(&mut self) {
+        if self.helping.is_some_and(|helping| helping.expired(clock::now())) {
+            tracing::warn!(peer = %self.setup.name, "the peer's restart took too long: its stale routes go");
+            self.end_stale(FamilySet::BOTH).await;
+        }
         for direction in Direction::ALL {
             let Some(connection) = self.connection(direction).as_mut() else { continue };
             let queue = connection.queue_state();
@@ -321,6 +348,7 @@ impl PeerTask {
                 self.faults.note(&self.setup.name, &update, clock::now());
                 if let Some(family) = update.end_of_rib {
                     self.end_of_rib = self.end_of_rib.with(family);
+                    self.helped(|helping| helping.end_of_rib(FamilySet::EMPTY.with(family)));
                 }
                 self.note_next_hops(&update);
                 if let Some(established) = &mut self.established {
@@ -389,8 +417,47 @@ impl PeerTask {
             "session established"
         );
         let id = self.setup.id;
+        if let Some(helping) = &mut self.helping {
+            let gone = helping.back(negotiated.graceful_restart);
+            self.end_stale(gone).await;
+        }
         self.rib.send(RibCommand::PeerUp { id, info: Box::new(info), queue: Some(queue) }).await;
         self.established = Some(Established { negotiated, builder });
+        self.was_up = true;
+    }
+
+    /// Stale routes go, and are known to be gone.
+    async fn end_stale(&mut self, families: FamilySet) {
+        if self.helping.is_some() && !families.is_empty() {
+            self.rib.send(RibCommand::EndStale { id: self.setup.id, families }).await;
+            self.helped(|helping| helping.end_of_rib(families));
+        }
+    }
+
+    fn helped(&mut self, note: impl FnOnce(&mut Helping)) {
+        if let Some(helping) = &mut self.helping {
+            note(helping);
+            if helping.is_over() {
+                self.helping = None;
+            }
+        }
+    }
+
+    /// The session is lost, but the peer restarts and forwards on: its routes stay, with what was learned to the last.
+    async fn help(&mut self, families: FamilySet, restart_time: u16, stale: Duration) {
+        self.hand_over();
+        if let Some(batch) = self.pending.take() {
+            self.rib.send(RibCommand::Batch(batch)).await;
+        }
+        self.hand_over();
+        if let Some(batch) = self.pending.take() {
+            self.rib.send(RibCommand::Batch(batch)).await;
+        }
+        tracing::info!(peer = %self.setup.name, ?families, seconds = restart_time, "keeping the peer's routes while it restarts");
+        self.helping = Some(Helping::begin(families, restart_time, stale, clock::now()));
+        self.established = None;
+        self.next_hops.clear();
+        self.rib.send(RibCommand::PeerRestarts { id: self.setup.id, families }).await;
     }
 
     async fn down(&mut self, reason: &DownReason) {
@@ -398,6 +465,14 @@ impl PeerTask {
         self.shared.note_error(reason);
         self.end_of_rib = FamilySet::EMPTY;
         super::log::down(&self.setup.name, reason);
+        if let (Some(established), Some(stale)) = (&self.established, self.setup.profiles.stale_time()) {
+            let kept = established.negotiated.kept_after(reason);
+            let time = established.negotiated.graceful_restart.map_or(0, |restart| restart.restart_time);
+            if !kept.is_empty() {
+                return self.help(kept, time, stale).await;
+            }
+        }
+        self.helping = None;
         if self.established.take().is_some() {
             // What was not handed over goes with the session.
             self.pending = None;

@@ -338,6 +338,12 @@ impl Rib {
             && self.tables.iter().all(|(_, table)| table.dirty.is_empty() && told(table))
     }
 
+    /// Whether every path was judged by the newest policies and facts.
+    #[must_use]
+    pub fn is_judged(&self) -> bool {
+        self.walks.is_empty()
+    }
+
     /// Update groups at work.
     #[must_use]
     pub fn group_count(&self) -> usize {

@@ -13,29 +13,66 @@ use crate::{Listener, Node, through_the_wire};
 /// What happens.
 #[derive(Clone, Debug)]
 enum Event {
-    Announce { peer: u16, prefixes: Vec<usize>, variant: u32 },
-    Withdraw { peer: u16, prefix: usize },
+    Announce {
+        peer: u16,
+        prefixes: Vec<usize>,
+        variant: u32,
+    },
+    Withdraw {
+        peer: u16,
+        prefix: usize,
+    },
     Up(u16),
     Down(u16),
     /// The session is lost, and these families are kept as stale.
-    Restart { peer: u16, families: FamilySet },
-    EndOfRib { peer: u16, family: bool },
+    Restart {
+        peer: u16,
+        families: FamilySet,
+    },
+    EndOfRib {
+        peer: u16,
+        family: bool,
+    },
     /// The time of what is stale is over.
-    EndStale { peer: u16, families: FamilySet },
+    EndStale {
+        peer: u16,
+        families: FamilySet,
+    },
     /// We wait for the peers' tables, or do no longer.
     Hold(bool),
-    NextHop { family: bool, number: u8, metric: Option<u32> },
-    Import { peer: u16, policy: usize },
-    Export { peers: Vec<u16>, policy: usize, next_hop_self: bool, default_originate: bool },
-    Refresh { peer: u16, family: bool },
+    NextHop {
+        family: bool,
+        number: u8,
+        metric: Option<u32>,
+    },
+    Import {
+        peer: u16,
+        policy: usize,
+    },
+    Export {
+        peers: Vec<u16>,
+        policy: usize,
+        next_hop_self: bool,
+        default_originate: bool,
+    },
+    Refresh {
+        peer: u16,
+        family: bool,
+    },
     Send(u16),
     Deliver,
     Turn(usize),
     Export1(usize),
     Kernel(usize),
     Answer,
-    Read { peer: u16, messages: usize },
-    Configure { same_as: bool, max_paths: u16 },
+    Read {
+        peer: u16,
+        messages: usize,
+    },
+    Configure {
+        same_as: bool,
+        max_paths: u16,
+    },
 }
 
 fn event() -> impl Strategy<Value = Event> {

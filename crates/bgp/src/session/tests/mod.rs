@@ -9,6 +9,7 @@ use super::*;
 use crate::wire::{ErrorCode, Message, Notification, Open, RefreshKind, RouteRefresh, frame};
 
 mod opens;
+mod restart;
 mod timing;
 mod transitions;
 mod world;

@@ -130,6 +130,7 @@ fn our_open_reads_as_it_was_meant() {
         role: Some(Role::Customer),
         graceful_restart: Some(120),
         restarting: true,
+        preserved: true,
         forwarding: FamilySet::EMPTY.with(Family::Ipv6),
         extended_next_hop: FamilySet::EMPTY.with(Family::Ipv4),
         add_path: AddPath { receive: FamilySet::BOTH, send: FamilySet::EMPTY.with(Family::Ipv4) },
@@ -143,7 +144,7 @@ fn our_open_reads_as_it_was_meant() {
     assert_eq!(&open.capabilities.roles[..], [0], "the customer's provider");
     let restart = GracefulRestart {
         restarting: true,
-        notification: false,
+        notification: true,
         restart_time: 120,
         families: FamilySet::EMPTY.with(Family::Ipv6),
         forwarding: FamilySet::EMPTY.with(Family::Ipv6),
