@@ -7,6 +7,10 @@
 //!
 //! Left out: RTR over SSH or TLS, BGPsec router keys.
 
+#[cfg(test)]
+#[path = "../tests/cache/pdus.rs"]
+mod pdus;
+
 mod client;
 mod entry;
 mod payload;

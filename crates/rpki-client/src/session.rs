@@ -426,9 +426,9 @@ impl Session {
         }
         let pause = again.unwrap_or_else(|| {
             self.failures = (self.failures + 1).min(16);
-            (FIRST_RETRY * 2u32.pow(self.failures - 1)).min(self.intervals.retry)
+            FIRST_RETRY * 2u32.pow(self.failures - 1)
         });
-        self.phase = Phase::Down { retry: now + pause };
+        self.phase = Phase::Down { retry: now + pause.min(self.intervals.retry) };
     }
 
     fn lower(&mut self, now: Timestamp, version: u8) {
