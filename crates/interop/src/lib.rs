@@ -1,5 +1,5 @@
 //! Black-box harness: Siskin, FRR and BIRD in network namespaces, a player of full tables and a sink
-//! that counts them, for the tests of this crate, the demo and the benchmark.
+//! that counts them, and stand-ins for registries, for the tests of this crate, the demo and the benchmark.
 //!
 //! It starts programs and looks at them from outside only: their command lines, the kernel's tables and
 //! what a peer receives. Its BGP (`wire`) is its own minimal one, so that a mistake of Siskin's codec
@@ -12,9 +12,11 @@ mod error;
 pub mod feed;
 pub mod frr;
 pub mod install;
+pub mod irrd;
 pub mod kernel;
 pub mod lab;
 pub mod mrt;
+pub mod peeringdb;
 pub mod plain;
 pub mod process;
 pub mod router;

@@ -69,7 +69,7 @@ pub struct PeerRequest {
 pub struct SetRequest {
     /// The names.
     pub names: Names,
-    /// Registries for this peer instead of [`Config::sources`]; a name's own source wins over both.
+    /// Registries for this peer instead of [`Config::sources`].
     pub sources: Option<Vec<String>>,
     /// The families whose prefixes are wanted.
     pub families: FamilySet,

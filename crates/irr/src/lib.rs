@@ -29,7 +29,7 @@ mod whois;
 pub use client::{Client, start};
 pub use config::{Config, HostPort, Names, ParseHostPortError, PeerRequest, PeeringDbConfig, SetRequest};
 pub use name::{ParseSetNameError, SetName, from_peeringdb};
-pub use parse::{ParseListError, is_reserved, parse_asns, parse_prefixes};
+pub use parse::{ParseListError, is_reserved, parse_prefixes};
 pub use peeringdb::{NetRecord, limit_with_headroom};
 pub use status::{
     AcceptError, Accepted, AcceptedList, PeerStatus, PeeringDbStatus, SetStatus, SetView, State, Status,

@@ -12,7 +12,7 @@ use crate::MAX_NAME;
 /// in upper case: registries compare them so.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SetName {
-    /// The one registry to ask (`RIPE`); `None`: all configured ones, in their order.
+    /// The one registry that the set itself may come from (`RIPE`); `None`: the first of the configured ones that has it.
     pub source: Option<String>,
     /// The name of the set (`AS-EXAMPLE`) or an AS number (`AS64500`).
     pub name: String,

@@ -19,7 +19,7 @@ pub struct ParseListError {
 }
 
 impl ParseListError {
-    fn new(word: &[u8], expected: &'static str) -> ParseListError {
+    pub(crate) fn new(word: &[u8], expected: &'static str) -> ParseListError {
         ParseListError { word: String::from_utf8_lossy(word).chars().take(40).collect(), expected }
     }
 }
@@ -104,38 +104,25 @@ fn decimal(digits: &[u8]) -> Option<u8> {
     u8::try_from(value).ok()
 }
 
-/// The AS numbers in `data`, sorted, without doubles, and without those that no network may use on the Internet
-/// ([`is_reserved`]). Names of sets that the server could not resolve are passed over.
+/// The AS numbers in `data`, sorted and without doubles.
 ///
 /// # Errors
-/// A word that is neither.
-pub fn parse_asns(data: &[u8]) -> Result<Vec<Asn>, ParseListError> {
-    let mut list = parse_asns_of_any_kind(data)?;
-    list.retain(|asn| !is_reserved(*asn));
-    Ok(list)
-}
-
-/// As [`parse_asns`], with reserved numbers.
-pub(crate) fn parse_asns_of_any_kind(data: &[u8]) -> Result<Vec<Asn>, ParseListError> {
+/// A word that is none.
+pub(crate) fn parse_asns(data: &[u8]) -> Result<Vec<Asn>, ParseListError> {
     let mut list = Vec::new();
     for word in words(data) {
-        match asn(word) {
-            Some(Ok(asn)) => list.push(asn),
-            Some(Err(())) => {}
-            None => return Err(ParseListError::new(word, "AS number")),
+        match member(word) {
+            Some(Kind::As(asn)) => list.push(asn),
+            _ => return Err(ParseListError::new(word, "AS number")),
         }
     }
     sort(&mut list);
     Ok(list)
 }
 
-/// An AS number, or `Err` for the name of a set; `None` for anything else.
-pub(crate) fn asn(word: &[u8]) -> Option<Result<Asn, ()>> {
-    let text = std::str::from_utf8(word).ok()?;
-    match name::kind(&text.to_ascii_uppercase())? {
-        Kind::As(asn) => Some(Ok(asn)),
-        Kind::AsSet | Kind::RouteSet => Some(Err(())),
-    }
+/// What kind of member a word names; `None` for a prefix or anything else.
+pub(crate) fn member(word: &[u8]) -> Option<Kind> {
+    name::kind(&std::str::from_utf8(word).ok()?.to_ascii_uppercase())
 }
 
 /// Whether an AS number is reserved, private or for documentation (RFC 7607, 6793, 5398, 6996, 7300, and IANA's

@@ -22,7 +22,7 @@ pub struct Status {
 /// One list.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SetStatus {
-    /// The set without a source.
+    /// The set as it is written: `AS-X`, `RIPE::AS-X`.
     pub name: String,
     /// The registries asked, in their order; empty: the server's own choice.
     pub sources: Vec<String>,
@@ -119,7 +119,7 @@ pub struct PeeringDbStatus {
 /// One set, for `siskin irr show AS-SET`.
 #[derive(Clone, Debug)]
 pub struct SetView {
-    /// The set without a source.
+    /// The set as it is written: `AS-X`, `RIPE::AS-X`.
     pub name: String,
     /// The registries asked.
     pub sources: Vec<String>,
@@ -147,7 +147,7 @@ pub struct Accepted {
 /// One list that [`crate::Client::accept`] put in force.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AcceptedList {
-    /// The set, with its source if it has one.
+    /// The set as it is written.
     pub name: String,
     /// Which of its lists.
     pub part: Part,

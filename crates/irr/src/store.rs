@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::list::{Data, Good};
-use crate::parse::{parse_asns_of_any_kind, parse_prefixes};
+use crate::parse::{parse_asns, parse_prefixes};
 use crate::{Part, Query};
 
 /// The longest name of a set; it becomes part of a file's name.
@@ -27,6 +27,7 @@ const LAST_LINE: &str = "crc32 ";
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
 struct Header {
     name: String,
+    source: Option<String>,
     sources: Vec<String>,
     part: String,
     /// Seconds since 1970.
@@ -41,7 +42,7 @@ fn file(folder: &Path, query: &Query, part: Part) -> PathBuf {
         .chars()
         .map(|c| if c.is_ascii_alphanumeric() || "-_".contains(c) { c } else { '+' })
         .collect();
-    let unique = crc32fast::hash(format!("{}\n{}", query.name, query.sources.join(",")).as_bytes());
+    let unique = crc32fast::hash(format!("{:?}", (&query.name, &query.source, &query.sources)).as_bytes());
     folder.join("irr").join(format!("{name}.{unique:08x}.{part}"))
 }
 
@@ -55,12 +56,13 @@ pub(crate) fn load(folder: &Path, query: &Query, part: Part) -> Result<Option<Go
     let Some(bytes) = read(&path).map_err(|e| refuse(&e.to_string()))? else { return Ok(None) };
     let text = checked(&bytes).ok_or_else(|| refuse("damaged"))?;
     let (header, entries) = split_header(text).ok_or_else(|| refuse("of another kind"))?;
-    if (&header.name, &header.sources, &header.part) != (&query.name, &query.sources, &part.to_string()) {
+    let of = Query { name: header.name, source: header.source, sources: header.sources };
+    if of != *query || header.part != part.to_string() {
         return Err(refuse("of another set"));
     }
     let data = match part {
         Part::Prefixes(family) => parse_prefixes(entries, family).map(|list| Data::Prefixes(list.into())),
-        Part::Members => parse_asns_of_any_kind(entries).map(|list| Data::Members(list.into())),
+        Part::Members => parse_asns(entries).map(|list| Data::Members(list.into())),
     };
     let data = data.map_err(|e| refuse(&e.to_string()))?;
     if data.len() != header.entries {
@@ -76,6 +78,7 @@ pub(crate) fn load(folder: &Path, query: &Query, part: Part) -> Result<Option<Go
 pub(crate) fn save(folder: &Path, query: &Query, part: Part, good: &Good) -> io::Result<()> {
     let header = Header {
         name: query.name.clone(),
+        source: query.source.clone(),
         sources: query.sources.clone(),
         part: part.to_string(),
         fetched: seconds(good.fetched),

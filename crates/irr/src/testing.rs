@@ -91,6 +91,7 @@ pub(crate) fn data(text: &str) -> String {
 pub(crate) fn polite(query: &str) -> Option<String> {
     match query {
         "!a" => Some("F Missing required set name for A query\n".into()),
+        "!s-lc" => Some(data("RIPE,RADB")),
         _ if query.starts_with("!n") || query.starts_with("!t") || query.starts_with("!s") => {
             Some("C\n".into())
         }

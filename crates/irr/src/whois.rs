@@ -1,9 +1,10 @@
 //! One set asked of an IRRd server: which queries, and what their replies say (IRRd's whois protocol, pipelined).
 //!
 //! Whole sets are asked for with `!a4` and `!a6`. A server that lacks these, and AS numbers in the place of sets, get
-//! `!i…,1` and then `!g` or `!6` for each AS number. An answer is either whole or an error; there is no partial list.
+//! `!i…,1` and then `!g` or `!6` for each AS number; sets of a named registry are followed down one `!i` at a time. An answer is either whole or an error; there is no partial list.
 
 mod connection;
+mod descend;
 mod error;
 mod expand;
 mod reply;
@@ -31,6 +32,9 @@ const WHOLE: u32 = 10;
 pub struct Query {
     /// The set, or an AS number, without a source.
     pub name: String,
+    /// The registry that the set itself must come from (`RIPE::AS-X`), so that nobody's set of the same name elsewhere counts.
+    /// Sets in it and routes may come from all `sources`, as with bgpq4. Of an AS number, its routes must come from here.
+    pub source: Option<String>,
     /// The registries, first one first; empty: the server's own choice.
     pub sources: Vec<String>,
 }
@@ -55,10 +59,13 @@ pub enum Answer {
     NotFound,
 }
 
-/// As it is written: `AS-X`, with the registries it is asked of.
+/// As it is written, with the registries it is asked of: `RIPE::AS-X (RIPE,ARIN)`.
 impl fmt::Display for Query {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.name)?;
+        match &self.source {
+            Some(source) => write!(f, "{source}::{}", self.name)?,
+            None => f.write_str(&self.name)?,
+        }
         if self.sources.is_empty() { Ok(()) } else { write!(f, " ({})", self.sources.join(",")) }
     }
 }
@@ -103,14 +110,17 @@ async fn fetch_unhurried(
     ask: Ask,
 ) -> Result<Vec<(Part, Result<Answer, FetchError>)>, FetchError> {
     let kind = name::kind(&query.name).ok_or_else(|| FetchError::Name(query.name.clone()))?;
-    if let Some(odd) = query.sources.iter().find(|s| !name::is_source(s)) {
+    if let Some(odd) = query.source.iter().chain(&query.sources).find(|s| !name::is_source(s)) {
         return Err(FetchError::Name(odd.clone()));
     }
     let mut connection = Connection::open(server, timeout).await?;
-    connection.choose(&query.sources).await?;
     let answers = match kind {
-        Kind::As(asn) => answer_of_asns(&mut connection, asn, ask).await,
-        Kind::AsSet | Kind::RouteSet => answer_of_set(&mut connection, &query.name, kind, ask).await?,
+        Kind::As(asn) => {
+            let only: Vec<String> = query.source.iter().cloned().collect();
+            connection.choose(if only.is_empty() { &query.sources } else { &only }).await?;
+            answer_of_asns(&mut connection, asn, ask).await
+        }
+        Kind::AsSet | Kind::RouteSet => answer_of_set(&mut connection, query, kind, ask).await?,
     };
     connection.close().await;
     Ok(answers)

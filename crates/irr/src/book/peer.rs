@@ -91,13 +91,10 @@ impl Peer {
             Names::Auto => automatic(&self.request, networks, &mut self.notes),
         };
         for name in names {
-            let sources = match (&name.source, &sets.sources) {
-                (Some(source), _) => std::slice::from_ref(source),
-                (None, Some(sources)) => sources,
-                (None, None) => &config.sources,
-            };
+            let sources = sets.sources.as_ref().unwrap_or(&config.sources);
             let sources = sources.iter().map(|s| s.to_ascii_uppercase()).collect();
-            let query = Query { name: name.name.to_ascii_uppercase(), sources };
+            let source = name.source.as_ref().map(|s| s.to_ascii_uppercase());
+            let query = Query { name: name.name.to_ascii_uppercase(), source, sources };
             if self.wanted.iter().all(|wish| wish.query != query) {
                 self.wanted.push(Wish { name, query });
             }

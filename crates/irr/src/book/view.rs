@@ -55,10 +55,7 @@ impl Book {
     /// One set by its name, `SOURCE::NAME` included.
     pub(crate) fn view(&self, set: &str, clock: SystemTime) -> Option<SetView> {
         let name: SetName = set.parse().ok()?;
-        let matches = |query: &&Query| {
-            query.name == name.name
-                && name.source.as_ref().is_none_or(|source| query.sources == [source.clone()])
-        };
+        let matches = |query: &&Query| query.name == name.name && query.source == name.source;
         let usual = |query: &&Query| query.sources == self.config.sources;
         let query =
             self.sets.keys().filter(matches).find(usual).or_else(|| self.sets.keys().find(matches))?;
@@ -66,7 +63,7 @@ impl Book {
         let good = |part: Part| lists.get(&part).and_then(List::good);
         let fetched = lists.values().filter_map(List::good).map(|good| good.fetched).min();
         Some(SetView {
-            name: query.name.clone(),
+            name: written(query),
             sources: query.sources.clone(),
             prefixes: FamilyMap::from_fn(|family| match &good(Part::Prefixes(family))?.data {
                 Data::Prefixes(list) => Some(list.clone()),
@@ -95,7 +92,7 @@ impl Book {
             for (part, list) in set.lists.iter_mut().filter(|(part, _)| parts.contains(part)) {
                 if let Some((from, to)) = list.accept() {
                     tracing::info!(set = %query, %part, from, to, "doubtful list accepted by the operator");
-                    lists.push(AcceptedList { name: query.to_string(), part: *part, from, to });
+                    lists.push(AcceptedList { name: written(&query), part: *part, from, to });
                     changed.insert(query.clone());
                 }
             }
@@ -122,9 +119,14 @@ impl Book {
     }
 }
 
+/// The set as it is written: `RIPE::AS-X`.
+fn written(query: &Query) -> String {
+    SetName { source: query.source.clone(), name: query.name.clone() }.to_string()
+}
+
 fn row(query: &Query, part: Part, list: &List, clock: SystemTime) -> SetStatus {
     SetStatus {
-        name: query.name.clone(),
+        name: written(query),
         sources: query.sources.clone(),
         part,
         entries: list.good().map(|good| good.data.len()),

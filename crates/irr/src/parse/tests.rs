@@ -41,9 +41,11 @@ fn one_wrong_word_spoils_the_list() {
 }
 
 #[test]
-fn reserved_numbers_and_unresolved_sets_are_left_out() {
-    let text = b"AS3333 AS112 as112 AS64512 AS23456 AS-NESTED AS4200000000 AS0 AS131072";
-    assert_eq!(parse_asns(text).unwrap(), [Asn(112), Asn(3333), Asn(131_072)]);
+fn numbers_are_sorted_and_the_reserved_known() {
+    assert_eq!(parse_asns(b"AS3333 AS112\nas112 AS131072").unwrap(), [Asn(112), Asn(3333), Asn(131_072)]);
+    let reserved = [0, 23_456, 64_496, 64_512, 65_535, 65_536, 131_071, 4_200_000_000, u32::MAX];
+    assert!(reserved.into_iter().all(|asn| is_reserved(Asn(asn))));
+    assert!([1, 23_455, 64_495, 131_072, 4_199_999_999].into_iter().all(|asn| !is_reserved(Asn(asn))));
 }
 
 proptest! {

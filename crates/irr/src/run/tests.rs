@@ -37,9 +37,11 @@ fn registry(mood: Arc<AtomicUsize>) -> Server {
             ("!a4AS-X", SHRUNK) => data(&many(30)),
             ("!a4AS-X", FAILED) => "F internal error\n".into(),
             ("!a4AS-X", CLOSED) => return Say::Last("A1000\n10.0".into()),
-            ("!iAS-X,1", GOOD | SHRUNK) => data("AS112 AS3333"),
+            ("!iAS-X,1" | "!iAS-X", GOOD | SHRUNK) => data("AS112 AS3333"),
             ("!a4AS-Y", _) => data("192.0.2.0/24 10.0.0.0/24"),
-            ("!iAS-Y,1", _) => data("AS64496 AS25152"),
+            ("!iAS-Y", _) => data("AS64496 AS25152"),
+            ("!gAS25152", _) => data("192.0.2.0/24 10.0.0.0/24"),
+            ("!gAS3333", _) => data(&many(100)),
             ("!gAS112", _) => data("192.0.2.0/24"),
             _ => polite(query).unwrap_or_else(|| "D\n".into()),
         };
@@ -140,7 +142,11 @@ async fn several_sets_are_united_and_each_may_have_its_source() {
     let both = lists(&mut updates, "a", |lists| count(lists) == Some(101)).await;
     assert_eq!(both.label, "AS-X, RIPE::AS-Y");
     assert_eq!(both.members.as_deref(), Some(&[Asn(112), Asn(3333), Asn(25152)][..]));
-    assert_eq!((server.count("!sRADB,NTTCOM"), server.count("!sRIPE")), (1, 1));
+    assert_eq!(
+        (server.count("!sRADB,NTTCOM"), server.count("!sRIPE")),
+        (2, 1),
+        "the set is RIPE's, its routes are anybody's"
+    );
     client.stop().await;
 }
 
@@ -289,7 +295,7 @@ async fn auto_takes_the_sets_from_peeringdb_or_the_number_itself() {
     }
     assert_eq!(labels["a"], ("RIPE::AS-X, AS-Y".into(), Some(101)));
     assert_eq!(labels["b"], ("AS112".into(), Some(1)));
-    assert_eq!(labels["c"], ("AS25152".into(), Some(0)));
+    assert_eq!(labels["c"], ("AS25152".into(), Some(2)));
     assert_eq!(record, Some(("d".into(), Some(7))));
     let status = client.status();
     assert!(status.peers["b"].notes[0].contains("names no as-set"));

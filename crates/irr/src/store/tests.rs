@@ -8,7 +8,7 @@ use super::*;
 const V4: Part = Part::Prefixes(Family::Ipv4);
 
 fn query() -> Query {
-    Query { name: "AS64500:AS-X".into(), sources: vec!["RIPE".into(), "ARIN".into()] }
+    Query { name: "AS64500:AS-X".into(), source: None, sources: vec!["RIPE".into(), "ARIN".into()] }
 }
 
 fn good(count: u128) -> Good {

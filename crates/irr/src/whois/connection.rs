@@ -9,7 +9,7 @@ use tokio::time::timeout;
 
 use super::reply::{Replies, Reply};
 use super::{FetchError, MAX_REPLY};
-use crate::HostPort;
+use crate::{HostPort, name};
 
 /// The longest wait for a connection; it is a matter of round trips, not of the server's work.
 const CONNECT: Duration = Duration::from_secs(10);
@@ -65,6 +65,23 @@ impl Connection {
             Reply::Done => Ok(()),
             Reply::Failed(text) => Err(FetchError::Sources { sources, text }),
             _ => Err(FetchError::Unexpected(format!("!s{sources}"))),
+        }
+    }
+
+    /// The registries that the server asks by itself.
+    pub(super) async fn usual_sources(&mut self) -> Result<Vec<String>, FetchError> {
+        self.send("!s-lc\n").await?;
+        match self.receive().await? {
+            Reply::Data(data) => {
+                let text = String::from_utf8_lossy(&data);
+                Ok(text
+                    .split(',')
+                    .map(|source| source.trim().to_owned())
+                    .filter(|s| name::is_source(s))
+                    .collect())
+            }
+            Reply::Failed(text) => Err(FetchError::Failed(text)),
+            _ => Err(FetchError::Unexpected("!s-lc".into())),
         }
     }
 

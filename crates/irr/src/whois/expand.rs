@@ -7,15 +7,16 @@ use bytes::Bytes;
 use siskin_net::{Asn, Family, Prefix};
 
 use super::connection::Connection;
+use super::descend::{Members, descend};
 use super::reply::Reply;
-use super::{Answer, Ask, FetchError, MAX_REPLY};
+use super::{Answer, Ask, FetchError, MAX_REPLY, Query};
 use crate::Part;
 use crate::name::Kind;
-use crate::parse::{self, ParseListError, parse_asns, parse_prefixes};
+use crate::parse::{self, ParseListError, parse_prefixes};
 
 /// How many queries are sent ahead of their replies: few enough that both directions' socket buffers can hold them, so that
 /// neither side waits for the other to read.
-const AHEAD: usize = 64;
+pub(super) const AHEAD: usize = 64;
 /// How many AS numbers we resolve ourselves. There are fewer than this in the whole routing system.
 const MAX_MEMBERS: usize = 200_000;
 
@@ -38,28 +39,35 @@ pub(super) async fn answer_of_asns(connection: &mut Connection, asn: Asn, ask: A
 /// The answers of a set.
 pub(super) async fn answer_of_set(
     connection: &mut Connection,
-    name: &str,
+    query: &Query,
     kind: Kind,
     ask: Ask,
 ) -> Result<Answers, FetchError> {
-    if kind == Kind::AsSet && connection.has_a {
-        return Ok(resolved_there(connection, name, ask).await);
-    }
-    let Some(data) = members(connection, name).await? else {
+    let found = match &query.source {
+        Some(source) => descend(connection, query, source).await?,
+        None => {
+            connection.choose(&query.sources).await?;
+            if kind == Kind::AsSet && connection.has_a {
+                return Ok(resolved_there(connection, &query.name, ask).await);
+            }
+            match members(connection, &query.name).await? {
+                Some(data) => Some(blocking(move || Members::read(&data)).await?),
+                None => None,
+            }
+        }
+    };
+    let Some(found) = found else {
         return Ok(ask.parts().map(|part| (part, Ok(Answer::NotFound))).collect());
     };
-    let asns = resolved_here(data.clone()).await?;
+    let asns = found.asns();
+    if asns.len() > MAX_MEMBERS {
+        return Err(FetchError::TooLarge(MAX_REPLY));
+    }
     let mut answers = Vec::new();
     for part in ask.parts() {
         let answer = match part {
             Part::Members => Ok(Answer::Members(Arc::from(asns.as_slice()))),
-            Part::Prefixes(family) => {
-                let data = if kind == Kind::RouteSet { data.clone() } else { Bytes::new() };
-                match blocking(move || direct(&data, family)).await {
-                    Ok(direct) => by_origin(connection, &asns, family, direct).await,
-                    Err(error) => Err(error),
-                }
-            }
+            Part::Prefixes(family) => by_origin(connection, &asns, family, found.prefixes(family)).await,
         };
         answers.push((part, answer));
     }
@@ -73,7 +81,10 @@ async fn resolved_there(connection: &mut Connection, name: &str, ask: Ask) -> An
         let answer = match part {
             Part::Prefixes(family) => whole_set(connection, name, family).await,
             Part::Members => match members(connection, name).await {
-                Ok(Some(data)) => resolved_here(data).await.map(|asns| Answer::Members(asns.into())),
+                Ok(Some(data)) => {
+                    let read = blocking(move || Members::read(&data)).await;
+                    read.map(|members| Answer::Members(members.asns().into()))
+                }
                 Ok(None) => Ok(Answer::NotFound),
                 Err(error) => Err(error),
             },
@@ -132,22 +143,6 @@ async fn members(connection: &mut Connection, name: &str) -> Result<Option<Bytes
     }
 }
 
-/// The AS numbers among a set's members; prefixes of a route-set are passed over.
-async fn resolved_here(data: Bytes) -> Result<Vec<Asn>, FetchError> {
-    let asns = blocking(move || {
-        let others = parse::words(&data).filter(|word| parse::prefix(word).is_none());
-        parse_asns(&others.collect::<Vec<_>>().join(&b' '))
-    })
-    .await?;
-    if asns.len() > MAX_MEMBERS { Err(FetchError::TooLarge(MAX_REPLY)) } else { Ok(asns) }
-}
-
-/// The prefixes among a route-set's members.
-fn direct(data: &[u8], family: Family) -> Result<Vec<Prefix>, ParseListError> {
-    let prefixes = parse::words(data).filter(|word| parse::prefix(word).is_some());
-    parse_prefixes(&prefixes.collect::<Vec<_>>().join(&b' '), family)
-}
-
 /// `!g` or `!6` for each AS number, added to `list`. One failure fails all: a list with holes is no list.
 async fn by_origin(
     connection: &mut Connection,
@@ -197,7 +192,7 @@ async fn by_origin(
 }
 
 /// Runs `work` where it holds nobody up: a large list takes a second.
-async fn blocking<T: Send + 'static>(
+pub(super) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, ParseListError> + Send + 'static,
 ) -> Result<T, FetchError> {
     match tokio::task::spawn_blocking(work).await {

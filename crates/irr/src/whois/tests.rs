@@ -9,7 +9,7 @@ const V4: Part = Part::Prefixes(Family::Ipv4);
 const V6: Part = Part::Prefixes(Family::Ipv6);
 
 fn query(name: &str) -> Query {
-    Query { name: name.into(), sources: vec![] }
+    Query { name: name.into(), source: None, sources: vec![] }
 }
 
 /// What a registry with one set says; sources, names and idle time are accepted.
@@ -53,7 +53,7 @@ fn of(answers: &[(Part, Result<Answer, FetchError>)], part: Part) -> Vec<String>
 #[tokio::test]
 async fn a_server_resolves_a_set() {
     let server = Server::start(well);
-    let asked = Query { name: "AS-X".into(), sources: vec!["RIPE".into(), "ARIN".into()] };
+    let asked = Query { name: "AS-X".into(), source: None, sources: vec!["RIPE".into(), "ARIN".into()] };
     let answers = fetch(&server.address, SOON, &asked, ALL).await.unwrap();
     assert_eq!(of(&answers, V4), ["192.0.2.0/24", "193.0.0.0/21"]);
     assert_eq!(of(&answers, V6), ["2001:db8::/32"]);
@@ -83,6 +83,37 @@ async fn an_as_number_and_a_route_set_are_sets_too() {
     let answers = fetch(&server.address, SOON, &query("RS-X"), ALL).await.unwrap();
     assert_eq!(of(&answers, V4), ["192.0.2.0/24", "193.0.0.0/21"]);
     assert_eq!(of(&answers, V6), ["2001:db8::/32"]);
+}
+
+#[tokio::test]
+async fn a_set_of_one_registry_is_followed_down_here() {
+    let server = Server::start(|query| match query {
+        "!iAS-TOP" => Say::Bytes(data("AS112 AS-LEFT AS-RIGHT AS64512")),
+        "!iAS-LEFT" => Say::Bytes(data("AS3333 AS-TOP AS-UNKNOWN")),
+        "!iAS-RIGHT" => Say::Bytes(data("AS-LEFT")),
+        _ => well(query),
+    });
+    let ask = Ask { prefixes: FamilySet::EMPTY.with(Family::Ipv4), members: true };
+    let asked = Query { source: Some("RIPE".into()), ..query("AS-TOP") };
+    let answers = fetch(&server.address, SOON, &asked, ask).await.unwrap();
+    assert_eq!(of(&answers, V4), ["192.0.2.0/24", "193.0.0.0/21"]);
+    assert_eq!(of(&answers, Part::Members), ["AS112", "AS3333"]);
+    let queries = server.queries.lock().unwrap()[4..].join(" ");
+    let expected = "!s-lc !sRIPE !iAS-TOP !sRIPE,RADB !iAS-LEFT !iAS-RIGHT !iAS-UNKNOWN !gAS112 !gAS3333 !q";
+    assert!(expected.starts_with(&queries) && queries.contains("!gAS3333"), "{queries}");
+    // A circle ends; a set that the registry does not have is none, even if others have it.
+    let asked = Query { source: Some("RIPE".into()), ..query("AS-NONE") };
+    let answers = fetch(&server.address, SOON, &asked, ask).await.unwrap();
+    assert!(answers.iter().all(|(_, answer)| *answer == Ok(Answer::NotFound)));
+}
+
+#[tokio::test]
+async fn an_as_number_of_one_registry_has_only_its_routes() {
+    let server = Server::start(well);
+    let asked = Query { source: Some("RIPE".into()), ..query("AS112") };
+    let answers = fetch(&server.address, SOON, &asked, ALL).await.unwrap();
+    assert_eq!(of(&answers, V4), ["192.0.2.0/24", "193.0.0.0/21"]);
+    assert_eq!(server.count("!sRIPE"), 1);
 }
 
 #[tokio::test]
@@ -137,7 +168,7 @@ async fn every_failure_is_an_error_and_never_a_list() {
     ];
     for (at, say, words) in cases {
         let server = Server::start(move |query| if query == at { say() } else { well(query) });
-        let asked = Query { name: "AS-X".into(), sources: vec!["RIPE".into()] };
+        let asked = Query { name: "AS-X".into(), source: None, sources: vec!["RIPE".into()] };
         let told = match fetch(&server.address, SOON, &asked, ALL).await {
             Ok(answers) => answers[0].1.as_ref().unwrap_err().to_string(),
             Err(error) => error.to_string(),
@@ -167,6 +198,6 @@ async fn nobody_listens_and_names_that_are_none() {
     let nowhere = HostPort { host: "127.0.0.1".into(), port: 1 };
     assert!(matches!(fetch(&nowhere, SOON, &query("AS-X"), ALL).await, Err(FetchError::Connect(_))));
     assert!(matches!(fetch(&nowhere, SOON, &query("AS-X\n!q"), ALL).await, Err(FetchError::Name(_))));
-    let odd = Query { name: "AS-X".into(), sources: vec!["RIPE\n!q".into()] };
+    let odd = Query { name: "AS-X".into(), source: None, sources: vec!["RIPE\n!q".into()] };
     assert!(matches!(fetch(&nowhere, SOON, &odd, ALL).await, Err(FetchError::Name(_))));
 }
