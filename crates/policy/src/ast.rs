@@ -140,6 +140,18 @@ impl Comparison {
         (">", Comparison::Greater),
     ];
 
+    /// The one that holds where this one does not.
+    pub(crate) const fn opposite(self) -> Comparison {
+        match self {
+            Comparison::Equal => Comparison::NotEqual,
+            Comparison::NotEqual => Comparison::Equal,
+            Comparison::Less => Comparison::AtLeast,
+            Comparison::AtMost => Comparison::Greater,
+            Comparison::Greater => Comparison::AtMost,
+            Comparison::AtLeast => Comparison::Less,
+        }
+    }
+
     pub(crate) const fn holds(self, left: u32, right: u32) -> bool {
         match self {
             Comparison::Equal => left == right,

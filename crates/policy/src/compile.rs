@@ -8,6 +8,7 @@ use std::sync::Arc;
 use crate::ast::{Action, CommunityItem, Condition, Name, Parsed, PrefixList, Rule};
 use crate::community_set::CommunitySet;
 use crate::compiled::{Bound, BoundRule, Compiled};
+use crate::dead::dead_rules;
 use crate::error::did_you_mean;
 use crate::parse::parse_rule;
 use crate::policy_set::Entry;
@@ -182,16 +183,8 @@ impl Compiler<'_> {
     }
 
     fn warn_of_dead_rules(&mut self, policy: &Compiled, lens: &[usize]) {
-        let rules = policy.bound_rules();
-        let ends = |bound: &BoundRule| match &bound.rule.action {
-            Action::Accept | Action::Reject(_) => bound.rule.condition.is_none(),
-            Action::Call(called) => bound.rule.condition.is_none() && called.decides(),
-            _ => false,
-        };
-        let Some(last) = rules.iter().position(ends) else { return };
-        let number = last.saturating_add(1);
-        for (index, len) in lens.iter().copied().enumerate().skip(number) {
-            let message = format!("this rule is never reached: rule {number} ends every run");
+        for (index, message) in dead_rules(policy.bound_rules()) {
+            let len = lens.get(index).copied().unwrap_or(0);
             let place = Place { policy: policy.name(), rule: index, len };
             self.set.warnings.push(place.error(at(Span { start: 0, end: len }, message)));
         }

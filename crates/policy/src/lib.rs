@@ -16,6 +16,7 @@ mod community_pattern;
 mod community_set;
 mod compile;
 mod compiled;
+mod dead;
 mod display;
 pub mod edge;
 mod error;

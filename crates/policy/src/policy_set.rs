@@ -107,7 +107,7 @@ impl PolicySet {
         self.policies.keys().map(String::as_str)
     }
 
-    /// What is allowed but probably not meant: rules that are never reached, peers that are not configured.
+    /// What is allowed but probably not meant: rules that never apply, peers that are not configured.
     #[must_use]
     pub fn warnings(&self) -> &[PolicyError] {
         &self.warnings

@@ -16,7 +16,7 @@ use siskin_net::{Asn, Prefix, Role, RouteSource};
 use crate::*;
 
 /// The sets that the tests name.
-fn sets() -> Sets {
+pub(crate) fn sets() -> Sets {
     let patterns = |texts: &[&str]| texts.iter().map(|t| t.parse().unwrap()).collect();
     let communities = |texts: &[&str]| texts.iter().map(|t| t.parse().unwrap()).collect();
     Sets {
@@ -29,7 +29,7 @@ fn sets() -> Sets {
     }
 }
 
-fn source(name: &str, rules: &[&str]) -> PolicySource {
+pub(crate) fn source(name: &str, rules: &[&str]) -> PolicySource {
     let rule = |(i, text): (usize, &&str)| RuleSource {
         text: (*text).to_owned(),
         location: format!("siskin.toml:{}", i + 1),
@@ -37,7 +37,7 @@ fn source(name: &str, rules: &[&str]) -> PolicySource {
     PolicySource { name: name.to_owned(), rules: rules.iter().enumerate().map(rule).collect() }
 }
 
-fn compile_one(rules: &[&str]) -> Arc<Compiled> {
+pub(crate) fn compile_one(rules: &[&str]) -> Arc<Compiled> {
     match PolicySet::compile(vec![source("test", rules)], &sets()) {
         Ok(set) => set.get("test").unwrap(),
         Err(errors) => panic!("{rules:?}: {errors:?}"),

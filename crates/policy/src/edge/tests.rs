@@ -378,7 +378,8 @@ fn checks_of_prefixes() {
     };
     let bogons: Vec<PrefixPattern> = BOGON_PREFIXES.iter().map(|text| text.parse().unwrap()).collect();
     let own = ["8.8.0.0/16".parse().unwrap()];
-    let table: Vec<(&str, Vec<String>, &[&str], &[&str])> = vec![
+    type Case = (&'static str, Vec<String>, &'static [&'static str], &'static [&'static str]);
+    let table: Vec<Case> = vec![
         (
             "prefix-length",
             lengths(None),
@@ -477,4 +478,45 @@ fn long_lists_become_several_rules() {
         Community::well_known().find(|(name, _)| *name == "blackhole").unwrap().1,
         Community(0xffff_029a)
     );
+}
+
+/// The reference names every reason, and has the lists and the policies as they are.
+#[test]
+fn the_documentation_is_up_to_date() {
+    let text = include_str!("../../../../docs/policy.md");
+    for builtin in Builtin::ALL {
+        assert!(text.contains(&format!("`{}`", builtin.name())), "{builtin}");
+    }
+    let ranges = BOGON_ASNS.iter().map(|(first, last)| match first == last {
+        true => first.to_string(),
+        false => format!("{first}-{last}"),
+    });
+    let numbers = TRANSIT_ASNS.iter().map(u32::to_string);
+    for (title, list) in [
+        ("Bogon AS numbers: ", ranges.collect::<Vec<_>>().join(", ")),
+        ("AS numbers that buy transit from nobody: ", numbers.collect::<Vec<_>>().join(", ")),
+    ] {
+        let expected = format!("{title}{list}.");
+        assert!(text.contains(&expected), "{expected}");
+    }
+    let checks = text.split("## Checks before policy").nth(1).unwrap().split("###").next().unwrap();
+    let examples = checks.lines().filter_map(|line| line.strip_prefix("| `")?.split(" | ").nth(2));
+    let examples: Vec<&str> = examples.flat_map(|cell| cell.split('`').skip(1).step_by(2)).collect();
+    assert!(examples.len() > 20, "{examples:?}");
+    for condition in examples {
+        normalize(&format!("reject if {}", condition.replace(" and not …", ""))).unwrap();
+    }
+    for list in BOGON_PREFIXES.chunks(6) {
+        assert!(text.contains(&list.join(" ")), "{}", list.join(" "));
+    }
+    for rules in [
+        import_rules(Role::Provider, OWN, None),
+        import_rules(Role::Customer, OWN, None),
+        blackhole_import_rules(OWN),
+        export_rules(Role::Provider, OWN, Some(Asn(64496))),
+        export_rules(Role::Customer, OWN, Some(Asn(64499))),
+    ] {
+        let block = format!("```policy\n{}\n```", rules.join("\n"));
+        assert!(text.contains(&block), "{block}");
+    }
 }

@@ -215,6 +215,82 @@ fn the_normal_form() {
     }
 }
 
+/// Every form that the language is promised to have.
+#[test]
+fn each_form_of_the_language_is_accepted() {
+    let actions = [
+        "accept",
+        "reject",
+        "reject \"text\"",
+        "set local-pref 1",
+        "set med 1",
+        "set next-hop 192.0.2.1",
+        "set next-hop 2001:db8::1",
+        "set next-hop self",
+        "set next-hop unchanged",
+        "set next-hop peer",
+        "set next-hop blackhole",
+        "set origin igp",
+        "set origin egp",
+        "set origin incomplete",
+        "set weight 1",
+        "add community 1:2",
+        "add community 1:2, 1:2:3, rt:1:2, no-export",
+        "remove community 1:2",
+        "remove community 1:*, *:2:3, rt:*:*",
+        "remove community drain",
+        "prepend 64500 x3",
+        "call other",
+    ];
+    let conditions = [
+        "prefix in own",
+        "prefix in [192.0.2.0/24, 10.0.0.0/8+, 10.0.0.0/8{16,24}]",
+        "prefix.len = 1 or prefix.len != 1 or prefix.len < 1 or prefix.len <= 1 or prefix.len > 1 or prefix.len >= 1",
+        "family = ipv4 or family = ipv6",
+        "rpki valid or rpki invalid or rpki not-found",
+        "aspa valid or aspa invalid or aspa unknown",
+        "irr match and irr covers and irr origin",
+        "as-path ~ \"^65001(_65001)*$\"",
+        "as-path has 64500",
+        "as-path has [64500, 64512-65534]",
+        "as-path.len > 1",
+        "origin-as in [64500]",
+        "origin-as = 64500",
+        "neighbor-as = 64500",
+        "neighbor-as in [64500, 1.10]",
+        "community has 1:2",
+        "community has 1:2:3",
+        "community has rt:1:2",
+        "community has graceful-shutdown",
+        "community has 1:*",
+        "community has [drain, 1:2]",
+        "community has drain",
+        "peer = left",
+        "peer-role = provider or peer-role = customer or peer-role = peer",
+        "peer-role = route-server or peer-role = route-server-client",
+        "source = bgp or source = originate or source = connected",
+        "source = static or source = kernel or source = host-route",
+        "next-hop in [192.0.2.0/24]",
+        "next-hop in own",
+        "local-pref < 1 and med = 1 and weight >= 1",
+        "origin = igp or origin = egp or origin = incomplete",
+        "otc",
+        "otc = 64500 or otc != 64500",
+        "originator-id = 192.0.2.1",
+        "cluster-list has 192.0.2.1",
+        "not (family = ipv4 and not med = 1)",
+    ];
+    for action in actions {
+        for condition in conditions {
+            let rule = format!("{action} if {condition}");
+            let sources = vec![source("test", &[action, &rule]), source("other", &["set med 1"])];
+            if let Err(errors) = PolicySet::compile(sources, &sets()) {
+                panic!("{rule}: {errors:?}");
+            }
+        }
+    }
+}
+
 /// Blocks fenced as ```` ```policy ```` are rules, one a line; `#` begins a remark.
 #[test]
 fn the_examples_of_the_documentation_compile() {
