@@ -4,8 +4,9 @@
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 
 use crate::{
-    ActionDone, ConfigReport, ConfigRequest, ConfigView, Event, ExplainQuery, Explanation, FibPage, FibQuery,
-    HostRoutes, IrrStatus, NextHops, PeerDetail, PeerSummary, RoutesPage, RoutesQuery, RpkiStatus, Status,
+    ActionDone, ConfigReport, ConfigRequest, ConfigView, Event, ExplainQuery, Explanation, FibCheck, FibPage,
+    FibQuery, HostRoutes, IrrStatus, NextHops, PeerDetail, PeerSummary, RoutesPage, RoutesQuery, RpkiStatus,
+    Status,
 };
 
 /// HTTP methods in use.
@@ -39,6 +40,7 @@ pub enum Operation {
     ListRoutes,
     Explain,
     ListFib,
+    CheckFib,
     ListNextHops,
     ListHostRoutes,
     GetRpki,
@@ -178,6 +180,12 @@ pub static ENDPOINTS: &[Endpoint] = &[
         Json(of::<FibPage>),
     )
     .query(of::<FibQuery>),
+    get(
+        Operation::CheckFib,
+        "/v1/fib/check",
+        "Compares our routes with the kernel's, and mends what differs.",
+        Json(of::<FibCheck>),
+    ),
     get(
         Operation::ListNextHops,
         "/v1/nexthops",

@@ -27,8 +27,6 @@ const ROWS: &[(&str, &str)] = &[
     ("irr", "no as-set is resolved"),
     ("peeringdb", "PeeringDB is not asked"),
     ("dynamic-peer", "none of these peers is accepted"),
-    ("redistribute.static", "nothing is redistributed"),
-    ("redistribute.kernel", "nothing is redistributed"),
     ("host-routes.filter", "no nftables rule is made"),
     ("peer.interface", "a peer without an address is not found by itself"),
     ("peer.rpki", "no route is validated"),

@@ -4,6 +4,7 @@ mod local;
 mod peer;
 mod policy;
 mod routes;
+mod rule;
 mod secret;
 mod session;
 
@@ -49,6 +50,7 @@ pub(crate) fn check(raw: Raw, base: &Path, running: Option<&Config>, report: &mu
     let irr = checker.irr(raw.irr);
     let peeringdb = checker.peeringdb(raw.peeringdb);
     let originate = checker.originate(raw.originate);
+    let rules = checker.rules(raw.rules);
     let redistribute = checker.redistribute(raw.redistribute, &policies);
     let host_routes = checker.host_routes(raw.host_routes, &policies);
     // Without a router AS the peers are still worth checking; AS 0 stands in and goes nowhere.
@@ -72,6 +74,7 @@ pub(crate) fn check(raw: Raw, base: &Path, running: Option<&Config>, report: &mu
         kernel,
         api,
         originate,
+        rules,
         redistribute,
         host_routes,
         rpki,

@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use siskin_api::{
     ActionDone, ApiError, ConfigDiagnostic, ConfigReport, ConfigRequest, ConfigState, ConfigView, Event,
-    ExplainQuery, Explanation, FibCounts, FibPage, FibQuery, Gate, HostRoute, HostRouteInterface,
+    ExplainQuery, Explanation, FibCheck, FibCounts, FibPage, FibQuery, Gate, HostRoute, HostRouteInterface,
     HostRouteState, HostRoutes, IrrStatus, NextHops, PeerAction, PeerCounts, PeerDetail, PeerState,
     PeerSummary, PerFamily, RibCounts, RoutesPage, RoutesQuery, RpkiStatus, Severity, Status,
 };
@@ -110,6 +110,10 @@ impl Backend for Api {
 
     async fn fib(&self, query: FibQuery) -> Answer<FibPage> {
         self.0.fib_page(query).await
+    }
+
+    async fn check_fib(&self) -> Answer<FibCheck> {
+        self.0.check_fib().await
     }
 
     async fn nexthops(&self) -> Answer<NextHops> {

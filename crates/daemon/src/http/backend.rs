@@ -4,9 +4,9 @@
 use std::future::Future;
 
 use siskin_api::{
-    ActionDone, ApiError, ConfigReport, ConfigRequest, ConfigView, Event, ExplainQuery, Explanation, FibPage,
-    FibQuery, Gate, HostRoutes, IrrStatus, NextHops, PeerAction, PeerDetail, PeerSummary, RoutesPage,
-    RoutesQuery, RpkiStatus, Status,
+    ActionDone, ApiError, ConfigReport, ConfigRequest, ConfigView, Event, ExplainQuery, Explanation,
+    FibCheck, FibPage, FibQuery, Gate, HostRoutes, IrrStatus, NextHops, PeerAction, PeerDetail, PeerSummary,
+    RoutesPage, RoutesQuery, RpkiStatus, Status,
 };
 use tokio::sync::broadcast;
 
@@ -40,6 +40,9 @@ pub(crate) trait Backend: Send + Sync + 'static {
 
     /// A page of our routes in the kernel: at most `query.page_limit()`.
     fn fib(&self, query: FibQuery) -> impl Future<Output = Answer<FibPage>> + Send;
+
+    /// Compares our routes with the kernel's.
+    fn check_fib(&self) -> impl Future<Output = Answer<FibCheck>> + Send;
 
     /// Next hops in the kernel and of BGP paths.
     fn nexthops(&self) -> impl Future<Output = Answer<NextHops>> + Send;

@@ -4,9 +4,9 @@ use std::sync::Mutex;
 
 use serde::de::DeserializeOwned;
 use siskin_api::{
-    ActionDone, ApiError, ConfigReport, ConfigRequest, ConfigView, Event, ExplainQuery, Explanation, FibPage,
-    FibQuery, Gate, HostRoutes, IrrStatus, NextHops, PeerAction, PeerDetail, PeerSummary, RoutesPage,
-    RoutesQuery, RpkiStatus, Selector, Status, View,
+    ActionDone, ApiError, ConfigReport, ConfigRequest, ConfigView, Event, ExplainQuery, Explanation,
+    FibCheck, FibPage, FibQuery, Gate, HostRoutes, IrrStatus, NextHops, PeerAction, PeerDetail, PeerSummary,
+    RoutesPage, RoutesQuery, RpkiStatus, Selector, Status, View,
 };
 use tokio::sync::broadcast;
 
@@ -108,6 +108,10 @@ impl Backend for Fake {
 
     async fn fib(&self, _: FibQuery) -> Answer<FibPage> {
         Ok(fixture!("fib"))
+    }
+
+    async fn check_fib(&self) -> Answer<FibCheck> {
+        Ok(fixture!("fib-check"))
     }
 
     async fn nexthops(&self) -> Answer<NextHops> {

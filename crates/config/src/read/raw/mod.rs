@@ -1,6 +1,7 @@
 //! The tables of the file as written: typed, each value with its place, names unresolved, nothing defaulted.
 
 mod peer;
+mod rule;
 mod sections;
 
 use std::collections::BTreeMap;
@@ -9,6 +10,7 @@ use std::collections::btree_map::Entry;
 use toml::de::DeTable;
 
 pub(crate) use peer::{PeerKeys, RawDynamicPeer, RawPeer, RawPeerGroup, is_interface};
+pub(crate) use rule::RawRule;
 pub(crate) use sections::{
     RawApi, RawHostRoutes, RawIrr, RawKernel, RawOriginate, RawPeeringDb, RawPolicy, RawRedistribution,
     RawRouter, RawRpki, RawSet, RawVm,
@@ -34,6 +36,7 @@ pub(crate) struct Raw {
     pub(crate) irr: Option<(Location, RawIrr)>,
     pub(crate) peeringdb: Option<(Location, RawPeeringDb)>,
     pub(crate) originate: Vec<RawOriginate>,
+    pub(crate) rules: Vec<RawRule>,
     pub(crate) redistribute: Vec<Named<RawRedistribution>>,
     pub(crate) host_routes: Vec<Named<RawHostRoutes>>,
     pub(crate) peer_groups: Vec<Named<RawPeerGroup>>,
@@ -63,6 +66,9 @@ impl Raw {
         once(&mut self.peeringdb, "peeringdb", &mut top, report, RawPeeringDb::read);
         if let Some((_, value)) = top.entry("originate") {
             self.originate.extend(RawOriginate::read_all(value, report));
+        }
+        if let Some((_, value)) = top.entry("rule") {
+            self.rules.extend(RawRule::read_all(value, report));
         }
         if let Some(mut section) = top.sub("redistribute", report) {
             for key in ["connected", "static", "kernel"] {
