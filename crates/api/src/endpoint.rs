@@ -4,7 +4,7 @@
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 
 use crate::{
-    ActionDone, ConfigReport, ConfigRequest, ConfigView, Done, Event, ExplainQuery, Explanation, FibPage,
+    ActionDone, ConfigReport, ConfigRequest, ConfigView, Done, Event, ExplainQuery, Explanation, FibCheck, FibPage,
     FibQuery, HostRoutes, IrrRefreshRequest, IrrSetQuery, IrrSetView, IrrStatus, NextHops, PeerDetail,
     PeerSummary, PolicyMrtReport, PolicyMrtRequest, PolicyTestRequest, PolicyTestResult, PolicyView,
     RoutesPage, RoutesQuery, RpkiCheck, RpkiCheckQuery, RpkiStatus, Status,
@@ -41,6 +41,7 @@ pub enum Operation {
     ListRoutes,
     Explain,
     ListFib,
+    CheckFib,
     ListNextHops,
     ListHostRoutes,
     GetRpki,
@@ -201,6 +202,12 @@ pub static ENDPOINTS: &[Endpoint] = &[
         Json(of::<FibPage>),
     )
     .query(of::<FibQuery>),
+    get(
+        Operation::CheckFib,
+        "/v1/fib/check",
+        "Compares our routes with the kernel's, and mends what differs.",
+        Json(of::<FibCheck>),
+    ),
     get(
         Operation::ListNextHops,
         "/v1/nexthops",

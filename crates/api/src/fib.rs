@@ -114,6 +114,43 @@ pub struct FibPage {
     pub total: Option<u64>,
 }
 
+/// What is wrong with a route.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum FibFault {
+    /// The kernel did not have it.
+    Missing,
+    /// The kernel had another route in its place.
+    Changed,
+    /// The kernel had a route of ours that nobody wants.
+    Surplus,
+}
+
+/// A route that differed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct FibDifference {
+    /// The prefix.
+    #[schemars(with = "schema::Prefix")]
+    pub prefix: Prefix,
+    /// What was wrong.
+    pub fault: FibFault,
+}
+
+/// What `GET /v1/fib/check` found. What differed is mended by now, or will be within a moment.
+#[derive(Clone, Debug, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+pub struct FibCheck {
+    /// Routes of ours that the kernel has.
+    pub routes: u64,
+    /// Routes that differed.
+    pub different: u64,
+    /// Next-hop objects that differed.
+    pub objects: u64,
+    /// Routes that the kernel refuses: wanted, and not there.
+    pub failed: u64,
+    /// The first of the routes that differed, 1000 at most.
+    pub differences: Vec<FibDifference>,
+}
+
 /// How routes go to the kernel.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct KernelMode {

@@ -32,8 +32,8 @@ pub use explain::{
     KernelOutcome, KernelState, Lost, PolicyStep, PolicyTrace,
 };
 pub use fib::{
-    FibError, FibPage, FibQuery, FibRoute, FibState, Hop, KernelMode, NextHopObject, NextHops, RouteKind,
-    TrackedNextHop,
+    FibCheck, FibDifference, FibError, FibFault, FibPage, FibQuery, FibRoute, FibState, Hop, KernelMode,
+    NextHopObject, NextHops, RouteKind, TrackedNextHop,
 };
 pub use host_route::{HostRoute, HostRouteInterface, HostRouteState, HostRoutes};
 pub use irr::{

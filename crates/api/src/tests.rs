@@ -25,6 +25,7 @@ fn field_names_are_those_clients_rely_on() {
     round_trip::<PeerDetail>(include_str!("../fixtures/peer.json"));
     round_trip::<RoutesPage>(include_str!("../fixtures/routes.json"));
     round_trip::<RoutesPage>(include_str!("../fixtures/routes-filtered.json"));
+    round_trip::<FibCheck>(include_str!("../fixtures/fib-check.json"));
     round_trip::<FibPage>(include_str!("../fixtures/fib.json"));
     round_trip::<NextHops>(include_str!("../fixtures/nexthops.json"));
     round_trip::<HostRoutes>(include_str!("../fixtures/host-routes.json"));

@@ -94,7 +94,8 @@ Examples:
     #[command(after_help = "\
 Examples:
   siskin fib 203.0.113.1
-  siskin fib --state failed")]
+  siskin fib --state failed
+  siskin fib --check")]
     Fib(FibArguments),
     /// Next hops: the kernel's objects, and those of BGP paths
     #[command(after_help = "Example: siskin nexthops")]
@@ -251,6 +252,9 @@ impl RoutesArguments {
 
 #[derive(Debug, Args)]
 pub(crate) struct FibArguments {
+    /// Compare our routes with the kernel's; exit code 1 if they differ
+    #[arg(long, conflicts_with_all = ["prefix", "state", "ipv4", "ipv6", "limit"])]
+    pub(crate) check: bool,
     /// A prefix, or an address: then the longest prefix that covers it
     #[arg(value_name = "PREFIX|ADDRESS")]
     pub(crate) prefix: Option<Selector>,

@@ -10,7 +10,7 @@ use serde::Serialize;
 use toml::{Table, Value};
 
 use crate::diagnostic::shown;
-use crate::model::{Blocklist, Config, Originate, Redistribute, Redistribution, Secret};
+use crate::model::{Blocklist, Config, Originate, Redistribute, Redistribution, Rule, Secret};
 
 /// What happened to a part of the configuration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
@@ -66,6 +66,7 @@ impl Config {
             kernel,
             api,
             originate,
+            rules,
             redistribute,
             host_routes,
             edge,
@@ -90,6 +91,7 @@ impl Config {
         compare("peeringdb", peeringdb, &new.peeringdb, &mut changes);
         let (old_prefixes, new_prefixes) = (by_prefix(originate), by_prefix(&new.originate));
         compare_each("originate", &old_prefixes, &new_prefixes, &mut changes);
+        compare_each("rule", &by_number(rules), &by_number(&new.rules), &mut changes);
         compare_each("redistribute", &by_kind(redistribute), &by_kind(&new.redistribute), &mut changes);
         compare_each("host-routes", host_routes, &new.host_routes, &mut changes);
         compare_each("peer", peers, &new.peers, &mut changes);
@@ -164,6 +166,11 @@ fn changed(what: &str, detail: String) -> Change {
 /// `[[originate]]` by prefix.
 fn by_prefix(list: &[Originate]) -> BTreeMap<String, &Originate> {
     list.iter().map(|originate| (originate.prefix.to_string(), originate)).collect()
+}
+
+/// `[[rule]]` by its place in the file, from 1.
+fn by_number(list: &[Rule]) -> BTreeMap<String, &Rule> {
+    list.iter().zip(1..).map(|(rule, number)| (number.to_string(), rule)).collect()
 }
 
 /// `[redistribute.*]` by its last word.

@@ -24,8 +24,6 @@ pub struct NotYet {
 /// `peer.key`. The text says what happens instead.
 const ROWS: &[(&str, &str)] = &[
     ("dynamic-peer", "none of these peers is accepted"),
-    ("redistribute.static", "nothing is redistributed"),
-    ("redistribute.kernel", "nothing is redistributed"),
     ("host-routes.filter", "no nftables rule is made"),
     ("peer.interface", "a peer without an address is not found by itself"),
     ("peer.bfd", "the session is watched by its hold timer alone"),

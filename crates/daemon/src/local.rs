@@ -12,7 +12,7 @@ use siskin_rib::{BatchBuilder, FibAction, ImportProfile, PeerInfo};
 
 use crate::core::{RibCommand, RibHandle};
 use crate::hosts::{Baseline, Domain, HostsHandle};
-use crate::kernel::{ConnectedSource, KernelHandle, local_attributes};
+use crate::kernel::{KernelCommand, KernelHandle, RedistributeSource, local_attributes};
 use crate::peer::{Router, local_import};
 
 /// The source of originated prefixes of each kind.
@@ -22,8 +22,9 @@ const ORIGINATE: [(OriginateKernel, PeerId, FibAction); 4] = [
     (OriginateKernel::None, PeerId(2), FibAction::None),
     (OriginateKernel::Prohibit, PeerId(4), FibAction::Prohibit),
 ];
-/// The source of connected routes.
-const CONNECTED: PeerId = PeerId(3);
+/// The sources of redistributed routes.
+const REDISTRIBUTE: [(RouteSource, PeerId); 3] =
+    [(RouteSource::Connected, PeerId(3)), (RouteSource::Static, PeerId(5)), (RouteSource::Kernel, PeerId(6))];
 /// The sources of host routes get numbers from here on; peers begin at 256.
 const FIRST_HOST_ROUTES: u16 = 16;
 /// So many interfaces can have host routes.
@@ -34,7 +35,7 @@ const MAX_HOST_ROUTES: u16 = 240;
 pub(crate) struct LocalSources {
     originated: BTreeMap<Prefix, (OriginateKernel, PathAttributes)>,
     begun: Vec<PeerId>,
-    connected: bool,
+    redistributed: Vec<PeerId>,
     host_routes: BTreeMap<String, PeerId>,
     listening: bool,
 }
@@ -75,25 +76,36 @@ impl LocalSources {
         self.originated = wanted;
     }
 
-    /// The source of connected routes for the kernel thread: `Some(None)` ends redistribution, `None` changes nothing.
-    pub(crate) async fn connected(
+    /// Begins, changes and ends redistribution as the configuration says.
+    pub(crate) async fn redistribute(
         &mut self,
         config: &Config,
         rib: &RibHandle,
+        kernel: &KernelHandle,
         router: &Router,
-    ) -> Option<Option<ConnectedSource>> {
-        let Some(redistribution) = &config.redistribute.connected else {
-            if !std::mem::take(&mut self.connected) {
-                return None;
+    ) {
+        for (kind, peer) in REDISTRIBUTE {
+            let section = match kind {
+                RouteSource::Connected => &config.redistribute.connected,
+                RouteSource::Static => &config.redistribute.static_routes,
+                _ => &config.redistribute.kernel,
+            };
+            let Some(section) = section else {
+                if self.redistributed.contains(&peer) {
+                    self.redistributed.retain(|p| *p != peer);
+                    kernel.send(KernelCommand::Redistribute(kind, None));
+                    self.end(peer, rib).await;
+                }
+                continue;
+            };
+            if !self.redistributed.contains(&peer) {
+                self.redistributed.push(peer);
             }
-            self.end(CONNECTED, rib).await;
-            return Some(None);
-        };
-        self.connected = true;
-        let policy = redistribution.policy.as_ref();
-        let import = local_import(router, "connected", RouteSource::Connected, policy);
-        self.begin(CONNECTED, import.clone(), FibAction::None, rib, router).await;
-        Some(Some(ConnectedSource::new(CONNECTED, import)))
+            let import = local_import(router, kind.name(), kind, section.policy.as_ref());
+            self.begin(peer, import.clone(), FibAction::None, rib, router).await;
+            let source = Box::new(RedistributeSource::new(kind, peer, import));
+            kernel.send(KernelCommand::Redistribute(kind, Some(source)));
+        }
     }
 
     /// Tells the host-route thread which interfaces there are now.
@@ -132,10 +144,9 @@ impl LocalSources {
 
     /// The number of a source by its name in tables.
     pub(crate) fn find(&self, name: &str) -> Option<PeerId> {
-        match name {
-            "connected" if self.connected => Some(CONNECTED),
-            name => self.host_routes.get(name).copied(),
-        }
+        let kinds = REDISTRIBUTE.into_iter().find(|(kind, _)| kind.name() == name);
+        let redistributed = kinds.map(|(_, peer)| peer).filter(|peer| self.redistributed.contains(peer));
+        redistributed.or_else(|| self.host_routes.get(name).copied())
     }
 
     fn host_route_source(&mut self, name: &str) -> Option<PeerId> {

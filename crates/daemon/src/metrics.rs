@@ -22,6 +22,10 @@ pub(crate) struct KernelCounters {
     pub(crate) writes: IntCounterVec,
     /// Times the kernel's news overran our buffer.
     pub(crate) overruns: IntCounter,
+    /// Comparisons of wanted and kernel.
+    pub(crate) checks: IntCounter,
+    /// Routes and next-hop objects that differed.
+    pub(crate) differences: IntCounter,
 }
 
 /// What a scrape shows beside the counters.
@@ -60,6 +64,8 @@ impl Counters {
             kernel: KernelCounters {
                 writes,
                 overruns: counter("siskin_kernel_overruns_total", "Times everything was read again."),
+                checks: counter("siskin_fib_checks_total", "Comparisons of wanted and kernel."),
+                differences: counter("siskin_fib_differences_total", "Routes and objects that differed."),
             },
             registry,
         }

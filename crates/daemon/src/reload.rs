@@ -13,7 +13,7 @@ use siskin_config::{Config, Diagnostics, Loaded, OnStop};
 use crate::clock;
 use crate::core::RibCommand;
 use crate::daemon::{Daemon, Running, rib_config};
-use crate::kernel::KernelCommand;
+use crate::kernel::{KernelCommand, policy_rules};
 use crate::listener;
 use crate::peer::{Control, EventSink, Profiles, Router, lock};
 
@@ -255,11 +255,10 @@ impl Daemon {
     /// Originated, redistributed and host routes.
     async fn apply_local(self: &Arc<Self>, config: &Config) {
         let router = self.router(&self.config());
+        self.kernel.send(KernelCommand::Rules(policy_rules(config)));
         let mut local = self.local.lock().await;
         local.originate(config, &self.rib, &router).await;
-        if let Some(source) = local.connected(config, &self.rib, &router).await {
-            self.kernel.send(KernelCommand::Connected(source));
-        }
+        local.redistribute(config, &self.rib, &self.kernel, &router).await;
         local.host_routes(config, &self.rib, &self.kernel, &self.hosts, &router).await;
     }
 }

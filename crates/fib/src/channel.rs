@@ -135,6 +135,49 @@ impl Channel {
         Ok(())
     }
 
+    /// Starts a dump that [`Channel::dump_slice`] reads bit by bit; the channel serves nothing else until it is over.
+    ///
+    /// # Errors
+    /// What happened to the socket.
+    pub(crate) fn begin_dump(&mut self, build: impl Fn(&mut Batch)) -> io::Result<u32> {
+        let mut batch = Batch::new();
+        self.prepare(&mut batch);
+        build(&mut batch);
+        self.seq = batch.end_seq();
+        self.socket.send(batch.bytes())?;
+        Ok(batch.first_seq())
+    }
+
+    /// Reads at most `datagrams` of the dump that [`Channel::begin_dump`] gave this number; `true` when that was all.
+    ///
+    /// # Errors
+    /// The kernel's refusal, or what happened to the socket.
+    pub(crate) fn dump_slice(
+        &mut self,
+        action: &'static str,
+        seq: u32,
+        datagrams: usize,
+        mut take: impl FnMut(&Message<'_>),
+    ) -> Result<bool, FibError> {
+        for _ in 0..datagrams {
+            let deadline = Instant::now() + PATIENCE;
+            let datagram =
+                next_datagram(&self.socket, &mut self.buffer, deadline).map_err(FibError::io(action))?;
+            for message in Messages(datagram).filter(|m| m.seq == seq) {
+                match message.kind {
+                    NLMSG_DONE | NLMSG_ERROR => {
+                        return match message.refusal() {
+                            Some(source) => Err(FibError::Kernel { action, source }),
+                            None => Ok(true),
+                        };
+                    }
+                    _ => take(&message),
+                }
+            }
+        }
+        Ok(false)
+    }
+
     /// Returns whether the kernel called the dump interrupted.
     fn dump_once(
         &mut self,

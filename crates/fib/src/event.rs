@@ -9,6 +9,7 @@ use crate::wire::link::{InterfaceAddress, Link, RTM_DELADDR, RTM_DELLINK, RTM_NE
 use crate::wire::neighbor::{KernelNeighbor, RTM_DELNEIGH, RTM_NEWNEIGH};
 use crate::wire::nexthop::{self, KernelNextHop, RTM_DELNEXTHOP, RTM_NEWNEXTHOP};
 use crate::wire::route::{RTM_DELROUTE, RTM_NEWROUTE, RouteKind, RouteMessage};
+use crate::wire::rule::{KernelRule, RTM_DELRULE, RTM_NEWRULE};
 use crate::wire::{Message, flag};
 
 /// A route of the kernel, anybody's.
@@ -92,6 +93,8 @@ pub enum KernelEvent {
         /// Its id.
         id: u32,
     },
+    /// A policy rule with our protocol number came or went.
+    OurRules,
     /// The socket's buffer was full and events are lost: the listener must read everything again.
     Overrun,
 }
@@ -120,6 +123,10 @@ impl KernelEvent {
             }),
             RTM_NEWNEXTHOP => Some(KernelEvent::NextHop { nexthop: KernelNextHop::decode(message)? }),
             RTM_DELNEXTHOP => Some(KernelEvent::NextHopDeleted { id: nexthop::id_of(message)? }),
+            RTM_NEWRULE | RTM_DELRULE => {
+                let ours = KernelRule::decode(message)?.protocol == crate::PROTOCOL;
+                ours.then_some(KernelEvent::OurRules)
+            }
             _ => None,
         }
     }

@@ -4,15 +4,17 @@
 //! never touched: a new route is created exclusively, a route of ours is replaced only where the last look showed
 //! ours, and removals name our protocol. Next hops are kernel objects where the kernel has them.
 //!
-//! Left out so far: several tables, route metrics other than the MTU, policy rules, resilient groups.
+//! Left out so far: several tables, route metrics other than the MTU, resilient groups.
 
 mod book;
+mod check;
 mod events;
 mod failover;
 mod failures;
 mod neighbors;
 mod objects;
 mod queue;
+mod rules;
 mod sync;
 mod sysctl;
 mod table;
@@ -30,10 +32,13 @@ use crate::wire::batch::Batch;
 use crate::wire::route::MAIN_TABLE;
 use crate::{DEFAULT_NEXTHOP_ID_BASE, NEXTHOP_IDS};
 use book::Book;
+use check::Check;
+pub use check::{DifferenceKind, FibCheck};
 use neighbors::Neighbors;
 pub use neighbors::OurNeighbor;
 pub use objects::NextHopObject;
 use objects::Objects;
+use rules::Rules;
 use table::state;
 
 /// How routes are written. The `[kernel]` section.
@@ -167,11 +172,13 @@ pub struct Fib {
     batch: Batch,
     book: Book,
     neighbors: Neighbors,
+    rules: Rules,
     /// When incomplete groups are tried again, and after how long the next time.
     heal_at: Option<Instant>,
     heal_wait: Duration,
     /// A dump is due then.
     resync_at: Option<Instant>,
+    check: Option<Check>,
 }
 
 impl Fib {
@@ -191,9 +198,11 @@ impl Fib {
             batch: Batch::new(),
             book: Book::new(config, objects),
             neighbors: Neighbors::default(),
+            rules: Rules::default(),
             heal_at: None,
             heal_wait: write::HEAL_FIRST,
             resync_at: None,
+            check: None,
         };
         let objects = &mut fib.book.objects;
         if let Err(error) = objects.adopt(&mut fib.channel).and_then(|()| objects.probe(&mut fib.channel)) {

@@ -21,8 +21,8 @@ mod wire;
 pub use error::{FibError, KernelError};
 pub use event::{KernelEvent, KernelRoute};
 pub use fib::{
-    Fib, FibChange, FibConfig, FibCounts, InstalledRoute, NextHopObject, OurNeighbor, RouteState,
-    WriteProgress,
+    DifferenceKind, Fib, FibChange, FibCheck, FibConfig, FibCounts, InstalledRoute, NextHopObject,
+    OurNeighbor, RouteState, WriteProgress,
 };
 pub use monitor::{Monitor, MonitorFilter};
 pub use state::{Connected, KernelState, StateConfig};
@@ -31,6 +31,7 @@ pub use wire::link::{InterfaceAddress, Link};
 pub use wire::neighbor::KernelNeighbor;
 pub use wire::nexthop::{KernelNextHop, NextHopKind};
 pub use wire::route::{MAIN_TABLE, RouteKind};
+pub use wire::rule::PolicyRule;
 
 /// Our number among the route protocols (`rtm_protocol`, `nh_protocol`, `NDA_PROTOCOL`): free in iproute2's list.
 pub const PROTOCOL: u8 = 201;

@@ -20,8 +20,8 @@ use crate::event::KernelEvent;
 use crate::os::{RECEIVE_BUFFER, Socket};
 use crate::wire::Messages;
 
-/// `RTNLGRP_*`: LINK, NEIGH, IPV4_IFADDR, IPV4_ROUTE, IPV6_IFADDR, IPV6_ROUTE, NEXTHOP.
-const GROUPS: [i32; 7] = [1, 3, 5, 7, 9, 11, 32];
+/// `RTNLGRP_*`: LINK, NEIGH, IPV4_IFADDR, IPV4_ROUTE, IPV4_RULE, IPV6_IFADDR, IPV6_ROUTE, IPV6_RULE, NEXTHOP.
+const GROUPS: [i32; 9] = [1, 3, 5, 7, 8, 9, 11, 19, 32];
 /// Room for bursts, in bytes: about 30,000 route notifications.
 const RECEIVE_ROOM: i32 = 16 << 20;
 /// How many datagrams one call takes at most, so that its caller gets to its other work.

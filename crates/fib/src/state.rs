@@ -10,14 +10,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr};
 
 use foldhash::HashMap;
-use siskin_net::{BgpIdentifier, Family, IfIndex, Prefix};
+use siskin_net::{BgpIdentifier, Family, IfIndex, Prefix, RouteSource};
 
 use crate::channel::Channel;
 use crate::error::FibError;
 use crate::event::{KernelEvent, KernelRoute};
 use crate::wire::link::{self, InterfaceAddress, Link};
 use crate::wire::nexthop::{self, KernelNextHop, NextHopKind};
-use crate::wire::route::{self, MAIN_TABLE, RouteMessage};
+use crate::wire::route::{self, MAIN_TABLE, RTPROT_KERNEL, RouteMessage};
 use routes::Routes;
 
 /// What the mirror holds and how it resolves.
@@ -190,7 +190,7 @@ impl KernelState {
                 self.generation += 1;
                 self.nexthops.remove(id);
             }
-            KernelEvent::Neighbor { .. } => {}
+            KernelEvent::Neighbor { .. } | KernelEvent::OurRules => {}
             KernelEvent::Overrun => return self.reload(),
         }
         Ok(())
@@ -311,6 +311,24 @@ impl KernelState {
         connected.sort_unstable();
         connected.dedup();
         connected
+    }
+
+    /// What a source of redistributed routes has now. Static routes are those of the kernel protocols static and boot;
+    /// kernel routes are all others that others made: not the kernel's own, and not ours. Of both only those that can be
+    /// used, discarding ones included, and like [`KernelState::connected`] none that is loopback, link-local or multicast.
+    #[must_use]
+    pub fn redistributable(&self, source: RouteSource) -> BTreeSet<Prefix> {
+        const BOOT: u8 = 3;
+        const STATIC: u8 = 4;
+        let wanted: fn(&KernelRoute) -> bool = match source {
+            RouteSource::Connected => return self.connected().into_iter().map(|c| c.prefix).collect(),
+            RouteSource::Static => |route| [BOOT, STATIC].contains(&route.protocol),
+            RouteSource::Kernel => |route| ![RTPROT_KERNEL, BOOT, STATIC].contains(&route.protocol),
+            _ => return BTreeSet::new(),
+        };
+        let announceable = |route: &&KernelRoute| is_announceable(route.prefix.address());
+        let routes = self.routes.iter().filter(|r| wanted(r)).filter(announceable);
+        routes.filter(|r| self.is_usable(r)).map(|r| r.prefix).collect()
     }
 
     /// The identifier to use when none is configured: the highest IPv4 address of `lo`, else of any interface.

@@ -8,6 +8,7 @@ pub(crate) mod link;
 pub(crate) mod neighbor;
 pub(crate) mod nexthop;
 pub(crate) mod route;
+pub(crate) mod rule;
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 

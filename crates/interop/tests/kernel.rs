@@ -137,17 +137,62 @@ fn same_as_multipath_keeps_to_one_neighbouring_as() -> Result {
     })
 }
 
+/// What is slow is said where one looks first, and a key ends it. Policy rules come with the configuration, too.
+#[test]
+fn the_compatibility_mode_is_told_and_switched_off() -> Result {
+    lab("compat", |lab| {
+        let (_peer, us) = pair(lab)?;
+        let mut siskin = Siskin::start(&us, ROUTER)?;
+        assert_eq!(siskin.api("/v1/status")?["kernel"]["nexthop_compat_mode"], true);
+        assert!(siskin.cli_text(&["status"])?.contains("nexthop_compat_mode is 1"));
+        siskin.stop()?;
+        let keys =
+            "[kernel]\nnexthop-compat-mode = \"off\"\n[[rule]]\nfrom = \"203.0.113.0/24\"\ntable = 1000\n";
+        let siskin = Siskin::start(&us, &format!("{ROUTER}\n{keys}"))?;
+        let mode = siskin.api("/v1/status")?["kernel"].clone();
+        assert_eq!((&mode["nexthop_compat_mode"], &mode["nexthop_objects"]), (&false.into(), &true.into()));
+        assert!(!siskin.cli_text(&["status"])?.contains("nexthop_compat_mode"));
+        let switch = us.command("cat").arg("/proc/sys/net/ipv4/nexthop_compat_mode").output()?.stdout;
+        assert_eq!(String::from_utf8_lossy(&switch).trim(), "0");
+        let rule = || Ok(us.ip("rule show")?.contains("1000:\tfrom 203.0.113.0/24 lookup 1000 proto 201"));
+        wait_for("the rule", SOON, rule)?;
+        us.ip("rule del priority 1000")?;
+        wait_for("the rule again", SOON, rule)?;
+        siskin.write_config(ROUTER)?;
+        siskin.reload()?;
+        wait_for("no rule", SOON, || Ok(!us.ip("rule show")?.contains("203.0.113.0/24")))
+    })
+}
+
+/// `siskin fib --check` finds nothing where nothing is wrong, and what is wrong it mends and tells.
+#[test]
+fn a_comparison_finds_what_is_wrong() -> Result {
+    lab("check", |lab| {
+        let up = upstreams(lab, "")?;
+        installed(&up.us, V4, &BOTH4)?;
+        installed(&up.us, V6, &BOTH6)?;
+        let fine = up.siskin.cli(&["fib", "--check"])?;
+        assert_eq!(fine.status.code(), Some(0), "{fine:?}");
+        // A route that the kernel refuses: another has its place.
+        up.us.ip("route add 203.0.113.0/24 via 10.0.0.1 metric 32 proto static")?;
+        let config = format!("{}\n[[originate]]\nprefix = \"203.0.113.0/24\"\n", open_to_both(SECOND_AS));
+        up.siskin.write_config(&config)?;
+        up.siskin.reload()?;
+        wait_for("a failed route", SOON, || Ok(up.siskin.api("/v1/fib/check")?["failed"] == 1))?;
+        let wrong = up.siskin.cli(&["fib", "--check"])?;
+        assert_eq!(wrong.status.code(), Some(1), "{wrong:?}");
+        assert!(String::from_utf8_lossy(&wrong.stdout).contains("refuses 1 route"), "{wrong:?}");
+        Ok(())
+    })
+}
+
 /// A gateway that answers no ARP any more is left within seconds while its session still stands, and taken again when it
 /// answers: the kernel's word is enough, no timer of BGP need run out.
 #[test]
 fn a_gateway_that_answers_no_more_is_left_before_its_session() -> Result {
     lab("silent", |lab| {
-        let up = upstreams(lab, "\n[kernel]\nnexthop-compat-mode = \"off\"\n")?;
+        let up = upstreams(lab, "")?;
         installed(&up.us, V4, &BOTH4)?;
-        let switch = up.us.command("cat").arg("/proc/sys/net/ipv4/nexthop_compat_mode").output()?.stdout;
-        assert_eq!(String::from_utf8_lossy(&switch).trim(), "0", "the key is obeyed");
-        let mode = up.siskin.api("/v1/status")?["kernel"].clone();
-        assert_eq!((&mode["nexthop_compat_mode"], &mode["nexthop_objects"]), (&false.into(), &true.into()));
         up.first_ns.ip("link set eth0 arp off")?;
         // What the kernel knows it would believe for some 30 s; a packet that gets no answer is another matter.
         up.us.ip("neighbor replace 10.0.0.1 lladdr 02:00:00:00:00:99 dev up0 nud probe")?;
@@ -155,7 +200,10 @@ fn a_gateway_that_answers_no_more_is_left_before_its_session() -> Result {
         installed(&up.us, V4, &BOTH4[1..])?;
         println!("left after {:?}", start.elapsed());
         let state = up.siskin.cli_json(&["peers"])?;
-        assert_eq!(state.as_array().map(|l| l.iter().filter(|p| p["state"] == "established").count()), Some(2));
+        assert_eq!(
+            state.as_array().map(|l| l.iter().filter(|p| p["state"] == "established").count()),
+            Some(2)
+        );
         up.first_ns.ip("link set eth0 arp on")?;
         let start = Instant::now();
         installed(&up.us, V4, &BOTH4)?;

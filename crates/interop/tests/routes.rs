@@ -125,6 +125,14 @@ kernel = "none"
 [redistribute.connected]
 policy = "loopbacks"
 
+[redistribute.static]
+
+[redistribute.kernel]
+policy = "not-the-default"
+
+[policy.not-the-default]
+rules = ["reject if prefix.len = 0", "accept"]
+
 [policy.loopbacks]
 rules = [
   "accept if prefix in [192.0.2.77/32, 2001:db8:77::77/128]",
@@ -161,6 +169,21 @@ rules = [
         gone_at_peer(router.as_ref(), "192.0.2.77/32")?;
         us.addr("anycast0", "192.0.2.77/32")?;
         at_peer(router.as_ref(), "192.0.2.77/32")?;
+        // Static and kernel routes come and go as well.
+        us.ip("route add blackhole 198.51.100.0/24 proto static")?;
+        us.ip("-6 route add 2001:db8:57::/48 via 2001:db8::1 proto boot")?;
+        us.ip("route add 198.18.0.0/15 via 10.0.0.1 proto zebra metric 20")?;
+        us.ip("route add default via 10.0.0.1 proto dhcp")?;
+        for prefix in ["198.51.100.0/24", "2001:db8:57::/48", "198.18.0.0/15"] {
+            at_peer(router.as_ref(), prefix)?;
+        }
+        assert_eq!(router.route("0.0.0.0/0".parse()?)?, None, "the policy says so");
+        us.ip("route del blackhole 198.51.100.0/24 proto static")?;
+        us.ip("link set anycast1 down")?;
+        gone_at_peer(router.as_ref(), "198.51.100.0/24")?;
+        gone_at_peer(router.as_ref(), "192.0.2.77/32")?;
+        us.ip("route del 198.18.0.0/15 metric 20")?;
+        gone_at_peer(router.as_ref(), "198.18.0.0/15")?;
         assert!(siskin.cli_text(&["explain", "203.0.113.0/24"])?.contains("first"));
         Ok(())
     })

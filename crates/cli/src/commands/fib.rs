@@ -1,17 +1,20 @@
 //! `siskin fib`, `siskin nexthops`.
 
-use siskin_api::{FibRoute, FibState, Hop, NextHops, RouteKind};
+use siskin_api::{FibCheck, FibFault, FibRoute, FibState, Hop, NextHops, RouteKind};
 
 use super::routes::{each_page, stream_json};
 use crate::args::{FibArguments, FibWord};
-use crate::client::{Client, query};
+use crate::client::{Client, query, understand};
 use crate::failure::Failure;
 use crate::output::{Look, Output, Tone};
 use crate::table::{Cell, Table};
-use crate::words::{number, or_dash};
+use crate::words::{count, number, or_dash};
 
 /// Asks for pages and shows each as it comes.
 pub(super) async fn run(client: &Client, output: &Output, arguments: FibArguments) -> Result<(), Failure> {
+    if arguments.check {
+        return check(client, output).await;
+    }
     let state = arguments.state.map(|s| match s {
         FibWord::Installed => "installed",
         FibWord::Pending => "pending",
@@ -42,6 +45,46 @@ pub(super) async fn run(client: &Client, output: &Output, arguments: FibArgument
         return Err(Failure::Negative((!output.is_json()).then_some(text)));
     }
     Ok(())
+}
+
+/// Has the daemon compare; a difference is a negative answer, although it is mended by then.
+async fn check(client: &Client, output: &Output) -> Result<(), Failure> {
+    let body = client.get("/v1/fib/check").await?;
+    let found: FibCheck = understand(&body)?;
+    if output.is_json() {
+        output.answer(&body)?;
+    } else {
+        output.text(&render_check(&found, output.look()))?;
+    }
+    if found.different + found.objects + found.failed > 0 { Err(Failure::Negative(None)) } else { Ok(()) }
+}
+
+/// What differed, a line each, and the sum.
+pub(super) fn render_check(found: &FibCheck, look: Look) -> String {
+    let mut table = Table::new(["PREFIX", "IN THE KERNEL"]);
+    for difference in &found.differences {
+        let fault = match difference.fault {
+            FibFault::Missing => "missing",
+            FibFault::Changed => "changed",
+            FibFault::Surplus => "not wanted",
+        };
+        table.row([difference.prefix.to_string().into(), Cell::toned(Tone::Bad, fault)]);
+    }
+    let mut text = if table.is_empty() { String::new() } else { table.take(look) + "\n" };
+    let routes = number(found.routes);
+    if found.different + found.objects == 0 {
+        text += &format!("The kernel has our {routes} routes as they are wanted.\n");
+    } else {
+        text += &format!(
+            "Of {routes} routes in the kernel {} differed, and {} of the next-hop objects; they are mended.\n",
+            number(found.different),
+            number(found.objects)
+        );
+    }
+    if found.failed > 0 {
+        text += &format!("It refuses {}: see siskin fib --state failed.\n", count(found.failed, "route"));
+    }
+    text
 }
 
 fn new_table() -> Table {

@@ -57,8 +57,6 @@ impl Checker<'_> {
     ) -> Redistribute {
         let mut redistribute = Redistribute::default();
         for Named { name, value } in list {
-            let path = format!("redistribute.{}", name.value);
-            self.not_yet(&path, &path, name.at);
             let policy = value.policy.and_then(|policy| policies.find(&policy, self.report));
             let slot = match name.value.as_str() {
                 "connected" => &mut redistribute.connected,

@@ -9,6 +9,7 @@ mod local;
 mod peer;
 mod policy;
 mod routes;
+mod rule;
 mod secret;
 mod session;
 
@@ -88,6 +89,7 @@ pub(crate) fn check(
     let irr = data::irr(raw.irr);
     let peeringdb = checker.peeringdb(raw.peeringdb);
     let originate = checker.originate(raw.originate);
+    let rules = checker.rules(raw.rules);
     let redistribute = checker.redistribute(raw.redistribute, &policies);
     let host_routes = checker.host_routes(raw.host_routes, &policies);
     let own = edge::own_prefixes(&originate, &host_routes);
@@ -108,6 +110,7 @@ pub(crate) fn check(
         kernel,
         api,
         originate,
+        rules,
         redistribute,
         host_routes,
         edge,

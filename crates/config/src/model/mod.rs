@@ -12,6 +12,7 @@ mod local;
 mod peer;
 mod router;
 mod routes;
+mod rule;
 mod secret;
 pub(crate) mod serialize;
 mod session;
@@ -33,6 +34,7 @@ pub use local::{
 pub use peer::{DynamicPeer, Endpoint, Peer};
 pub use router::{Api, CompatMode, Kernel, Multipath, OnStop, Router};
 pub use routes::{Bfd, NextHopMode, PolicyChoice, RouteSettings};
+pub use rule::{Mark, Rule};
 pub use secret::Secret;
 pub use session::{AddPath, AddPathSend, AsnRule, GracefulRestart, PeerKind, SessionSettings, Ttl};
 
@@ -51,6 +53,9 @@ pub struct Config {
     /// `[[originate]]`, in the file's order; no prefix twice.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub originate: Vec<Originate>,
+    /// `[[rule]]`, in the file's order.
+    #[serde(rename = "rule", skip_serializing_if = "Vec::is_empty")]
+    pub rules: Vec<Rule>,
     /// `[redistribute.*]`.
     pub redistribute: Redistribute,
     /// `[host-routes.INTERFACE]` by interface name.

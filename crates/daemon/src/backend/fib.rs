@@ -3,10 +3,10 @@
 use std::collections::HashMap;
 
 use siskin_api::{
-    ApiError, FibError, FibPage, FibQuery, FibRoute, FibState, Hop, KernelMode, NextHopObject, NextHops,
-    RouteKind, Selector, TrackedNextHop,
+    ApiError, FibCheck, FibDifference, FibError, FibFault, FibPage, FibQuery, FibRoute, FibState, Hop,
+    KernelMode, NextHopObject, NextHops, RouteKind, Selector, TrackedNextHop,
 };
-use siskin_fib::{Fib, InstalledRoute, KernelState, RouteState};
+use siskin_fib::{DifferenceKind, Fib, InstalledRoute, KernelState, RouteState};
 use siskin_net::{Family, GroupTarget, NextHopGroup, Prefix};
 
 use super::stopping;
@@ -43,6 +43,31 @@ impl Daemon {
         }
         page.next_cursor = from.map(|p| p.to_string()).filter(|_| limit > 0);
         Ok(page)
+    }
+
+    /// Compares our routes with the kernel's.
+    pub(super) async fn check_fib(&self) -> Answer<FibCheck> {
+        if !self.config().config.kernel.install {
+            return Err(ApiError::bad_request("no routes are installed: kernel.install is false"));
+        }
+        let found = self.kernel.compare().await;
+        let found = found.ok_or_else(|| ApiError::unavailable("the comparison failed; the log says why"))?;
+        let fault = |kind| match kind {
+            DifferenceKind::Missing => FibFault::Missing,
+            DifferenceKind::Changed => FibFault::Changed,
+            DifferenceKind::Surplus => FibFault::Surplus,
+        };
+        Ok(FibCheck {
+            routes: found.routes as u64,
+            different: found.different as u64,
+            objects: found.objects as u64,
+            failed: found.failed as u64,
+            differences: found
+                .differences
+                .into_iter()
+                .map(|(prefix, kind)| FibDifference { prefix, fault: fault(kind) })
+                .collect(),
+        })
     }
 
     async fn fib_total(&self, query: &FibQuery) -> Answer<Option<u64>> {

@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use siskin_api::{
     ActionDone, ApiError, ConfigDiagnostic, ConfigReport, ConfigRequest, ConfigState, ConfigView, Done,
-    Event, ExplainQuery, Explanation, FibCounts, FibPage, FibQuery, Gate, HostRoute, HostRouteInterface,
+    Event, ExplainQuery, Explanation, FibCheck, FibCounts, FibPage, FibQuery, Gate, HostRoute, HostRouteInterface,
     HostRouteState, HostRoutes, IrrRefreshRequest, IrrSetQuery, IrrSetView, IrrStatus, NextHops, PeerAction,
     PeerCounts, PeerDetail, PeerState, PeerSummary, PerFamily, PolicyMrtReport, PolicyMrtRequest,
     PolicyTestRequest, PolicyTestResult, PolicyView, RibCounts, RoutesPage, RoutesQuery, RpkiCheck,
@@ -115,6 +115,10 @@ impl Backend for Api {
 
     async fn fib(&self, query: FibQuery) -> Answer<FibPage> {
         self.0.fib_page(query).await
+    }
+
+    async fn check_fib(&self) -> Answer<FibCheck> {
+        self.0.check_fib().await
     }
 
     async fn nexthops(&self) -> Answer<NextHops> {

@@ -5,7 +5,7 @@ use std::future::Future;
 
 use siskin_api::{
     ActionDone, ApiError, ConfigReport, ConfigRequest, ConfigView, Done, Event, ExplainQuery, Explanation,
-    FibPage, FibQuery, Gate, HostRoutes, IrrRefreshRequest, IrrSetQuery, IrrSetView, IrrStatus, NextHops,
+    FibCheck, FibPage, FibQuery, Gate, HostRoutes, IrrRefreshRequest, IrrSetQuery, IrrSetView, IrrStatus, NextHops,
     PeerAction, PeerDetail, PeerSummary, PolicyMrtReport, PolicyMrtRequest, PolicyTestRequest,
     PolicyTestResult, PolicyView, RoutesPage, RoutesQuery, RpkiCheck, RpkiCheckQuery, RpkiStatus, Status,
 };
@@ -41,6 +41,9 @@ pub(crate) trait Backend: Send + Sync + 'static {
 
     /// A page of our routes in the kernel: at most `query.page_limit()`.
     fn fib(&self, query: FibQuery) -> impl Future<Output = Answer<FibPage>> + Send;
+
+    /// Compares our routes with the kernel's.
+    fn check_fib(&self) -> impl Future<Output = Answer<FibCheck>> + Send;
 
     /// Next hops in the kernel and of BGP paths.
     fn nexthops(&self) -> impl Future<Output = Answer<NextHops>> + Send;

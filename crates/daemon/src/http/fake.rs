@@ -5,7 +5,7 @@ use std::sync::Mutex;
 use serde::de::DeserializeOwned;
 use siskin_api::{
     ActionDone, ApiError, ConfigReport, ConfigRequest, ConfigView, Done, Event, ExplainQuery, Explanation,
-    FibPage, FibQuery, Gate, HostRoutes, IrrRefreshRequest, IrrSetQuery, IrrSetView, IrrStatus, NextHops,
+    FibCheck, FibPage, FibQuery, Gate, HostRoutes, IrrRefreshRequest, IrrSetQuery, IrrSetView, IrrStatus, NextHops,
     PeerAction, PeerDetail, PeerSummary, PolicyDirection, PolicyMrtReport, PolicyMrtRequest,
     PolicyTestRequest, PolicyTestResult, PolicyView, RoutesPage, RoutesQuery, RpkiCheck, RpkiCheckQuery,
     RpkiState, RpkiStatus, Selector, Status, View,
@@ -117,6 +117,10 @@ impl Backend for Fake {
 
     async fn fib(&self, _: FibQuery) -> Answer<FibPage> {
         Ok(fixture!("fib"))
+    }
+
+    async fn check_fib(&self) -> Answer<FibCheck> {
+        Ok(fixture!("fib-check"))
     }
 
     async fn nexthops(&self) -> Answer<NextHops> {

@@ -95,6 +95,7 @@ async fn dispatch<B: Backend>(
         Operation::ListRoutes => json(time, backend.routes(routes_query(uri)?)).await,
         Operation::Explain => json(time, backend.explain(query(uri)?)).await,
         Operation::ListFib => json(time, backend.fib(query(uri)?)).await,
+        Operation::CheckFib => json(time, backend.check_fib()).await,
         Operation::ListNextHops => json(time, backend.nexthops()).await,
         Operation::ListHostRoutes => json(time, backend.host_routes()).await,
         Operation::GetRpki => json(time, backend.rpki()).await,

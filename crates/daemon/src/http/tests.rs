@@ -99,6 +99,7 @@ async fn every_read_answers_on_both_listeners() {
         "/v1/routes",
         "/v1/explain?prefix=203.0.113.0/24",
         "/v1/fib",
+        "/v1/fib/check",
         "/v1/nexthops",
         "/v1/host-routes",
         "/v1/rpki",

@@ -1,8 +1,10 @@
 //! The kernel thread: the mirror of links and addresses, next-hop tracking, our routes, neighbour entries; and the
 //! thread that listens to the kernel's notifications.
 
-mod connected;
+mod comparison;
 mod gateways;
+mod redistribute;
+mod rules;
 mod thread;
 
 use std::net::IpAddr;
@@ -10,12 +12,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc;
 
-use siskin_fib::{Fib, KernelEvent, KernelState, WriteProgress};
-use siskin_net::{IfIndex, NextHop};
+use siskin_fib::{Fib, KernelEvent, KernelState, PolicyRule, WriteProgress};
+use siskin_net::{IfIndex, NextHop, RouteSource};
 use siskin_rib::{FibUpdate, NextHopRequest};
 use tokio::sync::oneshot;
 
-pub(crate) use connected::{ConnectedSource, local_attributes};
+pub(crate) use comparison::Asker;
+pub(crate) use redistribute::{RedistributeSource, local_attributes};
+pub(crate) use rules::policy_rules;
 pub(crate) use thread::{KernelSetup, start};
 
 /// Changes that may wait, in the queue and in the FIB, before the RIB keeps the rest in its own bitmap. Large enough
@@ -38,10 +42,14 @@ pub(crate) enum KernelCommand {
     FailNextHops(Vec<NextHop>),
     /// The RIB has said all that followed from lost sessions.
     Recover,
-    /// Redistribution of connected routes changed.
-    Connected(Option<ConnectedSource>),
+    /// The policy rules that are wanted from now on.
+    Rules(Vec<PolicyRule>),
+    /// Redistribution of connected, static or kernel routes changed; `None`: it ended.
+    Redistribute(RouteSource, Option<Box<RedistributeSource>>),
     /// A look at the state; short, or a slice of a walk.
     Query(Box<dyn FnOnce(&mut View<'_>) + Send>),
+    /// Compares what is wanted with what the kernel has.
+    Compare(Asker),
     /// The thread ends, with `flush` after removing our routes.
     Stop { flush: bool },
 }
@@ -129,6 +137,16 @@ impl KernelHandle {
         let (answer, result) = oneshot::channel();
         let query = Box::new(move |view: &mut View<'_>| drop(answer.send(query(view))));
         self.sender.send(KernelCommand::Query(query)).ok()?;
+        result.await.ok()
+    }
+}
+
+impl KernelHandle {
+    /// Compares what is wanted with what the kernel has; `None` when it cannot be: no routes are installed, the kernel
+    /// refused, or the daemon is stopping.
+    pub(crate) async fn compare(&self) -> Option<siskin_fib::FibCheck> {
+        let (answer, result) = oneshot::channel();
+        self.send(KernelCommand::Compare(answer));
         result.await.ok()
     }
 }

@@ -11,8 +11,9 @@ use siskin_fib::{
 use siskin_net::{IfIndex, NextHop, Resolution};
 use siskin_rib::NextHopRequest;
 
+use super::comparison::Comparison;
 use super::gateways::Gateways;
-use super::{ConnectedSource, KernelCommand, KernelHandle, KernelInbox, View};
+use super::{KernelCommand, KernelHandle, KernelInbox, RedistributeSource, View};
 use crate::core::{RibCommand, RibHandle};
 use crate::metrics::KernelCounters;
 
@@ -51,7 +52,8 @@ struct KernelThread {
     recovering: bool,
     tracker: Tracker,
     gateways: Gateways,
-    connected: Option<ConnectedSource>,
+    comparison: Comparison,
+    redistributed: Vec<RedistributeSource>,
     subscribers: Vec<Subscriber>,
     counters: KernelCounters,
 }
@@ -80,7 +82,8 @@ pub(crate) fn start(
         recovering: false,
         tracker: Tracker::default(),
         gateways: Gateways::new(monitor.filter()),
-        connected: None,
+        comparison: Comparison::new(),
+        redistributed: Vec::new(),
         subscribers: setup.subscribers,
         counters: setup.counters,
     };
@@ -133,6 +136,9 @@ impl KernelThread {
                 }
             }
             self.write(received);
+            if let Some(fib) = &mut self.fib {
+                self.comparison.turn(fib, &self.counters);
+            }
         }
     }
 
@@ -140,7 +146,10 @@ impl KernelThread {
     fn wait(&mut self) -> Option<Option<KernelCommand>> {
         let patience = match &mut self.fib {
             Some(fib) if fib.pending() > 0 && self.retry.is_zero() => Duration::ZERO,
-            Some(fib) => self.gateways.ask(&self.state, fib).map_or(self.retry, |ask| ask.min(self.retry)),
+            Some(fib) => {
+                let ask = self.gateways.ask(&self.state, fib).unwrap_or(IDLE);
+                ask.min(self.retry).min(self.comparison.patience(fib))
+            }
             None => IDLE,
         };
         match self.inbox.receiver.recv_timeout(patience) {
@@ -175,12 +184,23 @@ impl KernelThread {
             }
             KernelCommand::FailNextHops(next_hops) => self.fail(&next_hops),
             KernelCommand::Recover => self.recovering = true,
-            KernelCommand::Connected(source) => {
-                self.connected = source;
+            KernelCommand::Rules(rules) => {
+                if let Some(fib) = &mut self.fib {
+                    fib.set_rules(rules);
+                }
+            }
+            KernelCommand::Redistribute(kind, source) => {
+                self.redistributed.retain(|s| s.kind() != kind);
+                self.redistributed.extend(source.map(|s| *s));
                 self.redistribute();
             }
             KernelCommand::Query(query) => {
                 query(&mut View { state: &self.state, fib: self.fib.as_mut(), tracker: &self.tracker });
+            }
+            KernelCommand::Compare(asker) => {
+                if self.fib.is_some() {
+                    self.comparison.ask(asker);
+                }
             }
             KernelCommand::Stop { flush } => {
                 self.stop(flush);
@@ -288,7 +308,7 @@ impl KernelThread {
     }
 
     fn redistribute(&mut self) {
-        if let Some(batch) = self.connected.as_mut().and_then(|c| c.refresh(&self.state)) {
+        for batch in self.redistributed.iter_mut().filter_map(|source| source.refresh(&self.state)) {
             self.rib.send_blocking(RibCommand::Batch(batch));
         }
     }

@@ -127,6 +127,7 @@ impl Book {
         let rewrite = cell.is(state::REWRITE);
         match (cell.wanted, cell.installed) {
             _ if cell.is(state::ADOPTED) => Step::Nothing,
+            _ if cell.is(state::SEVERAL) => Step::Remove,
             (NONE, NONE) if !rewrite => Step::Nothing,
             (NONE, _) => Step::Remove,
             (wanted, installed) if wanted == installed && !rewrite => Step::Nothing,
@@ -140,8 +141,32 @@ impl Book {
         self.failures.forget(prefix);
         self.update(prefix, |cell| {
             cell.installed = cell.wanted;
-            cell.clear(state::PENDING | state::FAILED | state::REWRITE);
+            cell.clear(state::PENDING | state::FAILED | state::REWRITE | state::SEVERAL);
+            // Whoever compares meanwhile need not look.
+            cell.set(state::WRITTEN);
         });
+    }
+
+    /// The kernel removed a route of ours. Of one that may not have been the only one that is not the end.
+    pub(super) fn removed(&mut self, prefix: Prefix) {
+        if self.cell(prefix).is(state::REWRITE | state::SEVERAL) {
+            self.queue.push(prefix);
+        } else {
+            self.done(prefix);
+        }
+    }
+
+    /// The kernel has no route of ours left to remove; what is wanted comes next.
+    pub(super) fn nothing_left(&mut self, prefix: Prefix) {
+        self.update(prefix, |cell| {
+            cell.installed = NONE;
+            cell.clear(state::REWRITE | state::SEVERAL);
+        });
+        if self.cell(prefix).wanted == NONE {
+            self.done(prefix);
+        } else {
+            self.queue.push(prefix);
+        }
     }
 
     /// Nothing had to be done.
@@ -245,10 +270,17 @@ impl Book {
         });
     }
 
+    /// Somebody writes with our protocol number: the kernel may have several routes of ours. All go, and what is wanted
+    /// is made anew.
+    pub(super) fn several(&mut self, prefix: Prefix) {
+        self.update(prefix, |cell| cell.set(state::SEVERAL));
+        self.doubt(prefix);
+    }
+
     /// A foreign route took its place.
     pub(super) fn replaced(&mut self, prefix: Prefix) {
         self.vanished(prefix);
-        self.update(prefix, |cell| cell.clear(state::REWRITE));
+        self.update(prefix, |cell| cell.clear(state::REWRITE | state::SEVERAL));
     }
 
     /// Others deleted it, or a part of it.
@@ -281,9 +313,19 @@ impl Book {
         }
     }
 
+    /// Before the kernel shows the routes of a family.
+    pub(super) fn forget_seen(&mut self, family: Family) {
+        self.table.clear_flag(family, state::SEEN | state::WRITTEN);
+    }
+
+    /// Visits the cells of a family, in no order.
+    pub(super) fn each(&self, family: Family, mut visit: impl FnMut(Prefix, Cell)) {
+        self.table.for_each(family, &mut visit);
+    }
+
     /// Before the dump of a family.
     pub(super) fn begin_dump(&mut self, family: Family) {
-        self.table.clear_flag(family, state::SEEN);
+        self.forget_seen(family);
         self.foreign.retain(|prefix, _| prefix.family() != family);
         self.leftovers.retain(|(prefix, _)| prefix.family() != family);
     }
@@ -309,13 +351,10 @@ impl Book {
         let prefix = route.prefix;
         let cell = self.cell(prefix);
         if cell.is(state::SEEN) {
-            return;
+            // One more of the same prefix and metric.
+            return self.several(prefix);
         }
-        let (prefsrc, mtu) = match route.kind {
-            RouteKind::Unicast => (self.config.prefsrc[prefix.family()], self.config.mtu),
-            _ => (None, 0),
-        };
-        let same_frame = prefsrc == route.prefsrc && mtu == route.mtu;
+        let same_frame = self.has_frame(route);
         if cell.installed != NONE && same_frame && self.objects.is_written_as(cell.installed, route) {
             self.update(prefix, |cell| cell.set(state::SEEN));
             return;
@@ -346,7 +385,7 @@ impl Book {
         self.update(prefix, |cell| {
             cell.installed = unnamed;
             cell.clear(state::FAILED);
-            cell.set(state::REWRITE);
+            cell.set(state::REWRITE | state::SEVERAL);
             cell.set(if cell.wanted != NONE || swept { state::PENDING } else { state::ADOPTED });
         });
     }

@@ -31,6 +31,7 @@ impl Fib {
             }
             KernelEvent::Route { .. } => {}
             KernelEvent::Neighbor { neighbor, deleted } => self.neighbors.on_event(neighbor, *deleted),
+            KernelEvent::OurRules => self.rules.doubt(),
             KernelEvent::NextHop { nexthop } => {
                 self.book.objects.suspect |= self.book.objects.owns(nexthop.id)
             }
@@ -38,6 +39,7 @@ impl Fib {
             KernelEvent::Overrun => {
                 self.resync_at = Some(Instant::now());
                 self.neighbors.doubt();
+                self.rules.doubt();
                 self.book.objects.forget_links();
                 self.hurry();
             }
@@ -70,13 +72,18 @@ impl Fib {
         }
     }
 
+    /// Objects that are gone or changed are made anew at once.
+    pub(super) fn hurry_objects(&mut self) {
+        self.heal_at = Some(Instant::now());
+        self.heal_wait = HEAL_FIRST;
+    }
+
     /// Something that may have been the cause of refusals has changed.
     fn hurry(&mut self) {
         let now = Instant::now();
         self.book.failures.hurry(now);
         if self.book.objects.incomplete {
-            self.heal_at = Some(now);
-            self.heal_wait = HEAL_FIRST;
+            self.hurry_objects();
         }
     }
 
@@ -94,7 +101,7 @@ impl Fib {
                 if replaced {
                     self.book.foreign.remove(&prefix);
                 }
-                if cell.installed == NONE { self.book.stray(prefix) } else { self.book.doubt(prefix) }
+                if cell.installed == NONE { self.book.stray(prefix) } else { self.book.several(prefix) }
             }
             (false, false) => {
                 self.book.foreign.insert(prefix, route.protocol);

@@ -31,6 +31,7 @@ impl Fib {
         for family in Family::ALL {
             self.dump(family, &by_id)?;
         }
+        self.begin_pass();
         let after = self.book.counts();
         Ok(Family::ALL.into_iter().map(|f| after[f].pending.saturating_sub(before[f].pending)).sum())
     }
@@ -52,10 +53,13 @@ impl Fib {
         Ok(())
     }
 
-    /// Takes everything of ours out of the kernel: routes, next-hop objects, neighbour entries; for `on-stop = "flush"`.
+    /// Takes everything of ours out of the kernel: policy rules, routes, next-hop objects, neighbour entries; for `on-stop = "flush"`.
     /// Objects go first, and the kernel drops their routes with them, which is faster than one by one. Returns how many
     /// routes could not be removed.
     pub fn flush(&mut self) -> usize {
+        if let Err(error) = self.rules.flush(&mut self.channel, &mut self.batch) {
+            tracing::warn!(%error, "flushing policy rules failed");
+        }
         self.book.swept = true;
         for prefix in self.book.select(|_| true) {
             self.book.failures.forget(prefix);

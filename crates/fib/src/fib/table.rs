@@ -26,6 +26,10 @@ pub(super) mod state {
     pub(in crate::fib) const REWRITE: u8 = 8;
     /// The dump that runs has shown it.
     pub(in crate::fib) const SEEN: u8 = 16;
+    /// It was written since the dump that runs began.
+    pub(in crate::fib) const WRITTEN: u8 = 32;
+    /// The kernel may have several routes of ours, of which replacing would change but one: all are removed first.
+    pub(in crate::fib) const SEVERAL: u8 = 64;
 }
 
 /// What is known of one prefix.
@@ -200,7 +204,7 @@ impl Table {
         }
     }
 
-    /// Clears a flag that neither counts nor makes a cell empty ([`state::SEEN`]) in all cells of a family.
+    /// Clears flags that neither count nor make a cell empty ([`state::SEEN`], [`state::WRITTEN`]) in all cells of a family.
     pub(super) fn clear_flag(&mut self, family: Family, flag: u8) {
         match family {
             Family::Ipv4 => self.v4.clear_flag(flag),

@@ -43,6 +43,7 @@ impl Fib {
             self.resync().map_err(io::Error::other)?;
         }
         self.tend_objects(now)?;
+        self.rules.tend(now, &mut self.channel, &mut self.batch)?;
         self.neighbors.restore(&mut self.channel, &mut self.batch)?;
         for prefix in self.book.failures.due(now) {
             self.book.retry(prefix);
@@ -208,12 +209,16 @@ impl Fib {
                         // Whatever was in the way is gone, though nobody said so.
                         self.book.foreign.remove(prefix);
                     }
-                    self.book.done(*prefix);
+                    if *step == Step::Remove {
+                        self.book.removed(*prefix)
+                    } else {
+                        self.book.done(*prefix)
+                    }
                     progress.written += 1;
                 }
                 // Gone already: that is what was wanted.
                 Some((_, error)) if *step == Step::Remove && error.errno == libc::ESRCH => {
-                    self.book.done(*prefix);
+                    self.book.nothing_left(*prefix);
                     progress.written += 1;
                 }
                 Some(_) if objects_gone => self.book.queue.push(*prefix),
@@ -296,7 +301,10 @@ impl Fib {
     }
 
     fn next_retry(&self) -> Option<Duration> {
-        let next = [self.heal_at, self.resync_at, self.book.failures.next_due()].into_iter().flatten().min();
+        let next = [self.heal_at, self.resync_at, self.rules.next_look(), self.book.failures.next_due()]
+            .into_iter()
+            .flatten()
+            .min();
         next.map(|at| at.saturating_duration_since(Instant::now()))
     }
 }

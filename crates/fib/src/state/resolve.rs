@@ -23,10 +23,7 @@ use super::KernelState;
 use crate::event::KernelRoute;
 use crate::wire::link::Link;
 use crate::wire::nexthop::NextHopKind;
-use crate::wire::route::RouteKind;
-
-/// `RTPROT_KERNEL`: connected routes, made with an address.
-const RTPROT_KERNEL: u8 = 2;
+use crate::wire::route::{RTPROT_KERNEL, RouteKind};
 
 impl KernelState {
     /// Where a next hop leads; `None`: nowhere. The cost is 0 when it is connected, else the metric of the route.
@@ -74,9 +71,24 @@ impl KernelState {
         None
     }
 
+    /// Whether packets that take a route get anywhere, or are discarded as it says.
+    pub(super) fn is_usable(&self, route: &KernelRoute) -> bool {
+        match route.kind {
+            RouteKind::Unicast => {
+                let hops = self.hops_of(route);
+                hops.iter().any(|h| self.links.get(&h.interface).is_some_and(Link::usable))
+            }
+            RouteKind::Blackhole | RouteKind::Unreachable | RouteKind::Prohibit => true,
+            RouteKind::Other => false,
+        }
+    }
+
+    fn hops_of(&self, route: &KernelRoute) -> SmallVec<[Hop; 2]> {
+        if route.nexthop_id != 0 { self.object_hops(route.nexthop_id) } else { route.hops.clone() }
+    }
+
     fn usable_hops(&self, route: &KernelRoute, address: IpAddr) -> SmallVec<[Hop; 2]> {
-        let mut hops =
-            if route.nexthop_id != 0 { self.object_hops(route.nexthop_id) } else { route.hops.clone() };
+        let mut hops = self.hops_of(route);
         hops.retain(|h| self.links.get(&h.interface).is_some_and(Link::usable));
         for hop in &mut hops {
             if hop.gateway.is_none() {

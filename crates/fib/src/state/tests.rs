@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use siskin_net::{Hop, NextHop};
+use siskin_net::{Hop, NextHop, RouteSource};
 use smallvec::smallvec;
 
 use super::*;
@@ -210,6 +210,36 @@ fn connected_and_router_id_follow_the_addresses() {
     state.apply(&link(3, true, true)).unwrap();
     assert_eq!(connected(&state), "192.0.2.10/32 198.51.100.0/24 203.0.113.0/24");
     assert_eq!(state.router_id_candidate().unwrap().to_string(), "192.0.2.10", "lo comes first");
+}
+
+#[test]
+fn redistribution_takes_what_others_made_and_can_be_used() {
+    let mut routes = vec![
+        route("203.0.113.0/24", 4, 0, Some("192.0.2.1"), 2),
+        route("203.0.112.0/24", 3, 0, Some("192.0.2.1"), 2),
+        route("198.18.0.0/15", 12, 32, Some("192.0.2.1"), 2),
+        route("0.0.0.0/0", 16, 100, Some("192.0.2.1"), 2),
+        route("192.0.2.0/24", 2, 0, None, 2),
+        route("10.0.0.0/8", crate::PROTOCOL, 32, Some("192.0.2.1"), 2),
+        route("fe80::/64", 4, 256, None, 2),
+        route("2001:db8:f::/48", 4, 1024, None, 9),
+    ];
+    routes[1].kind = RouteKind::Blackhole;
+    routes[1].hops.clear();
+    let mut mirror = state(&[link(1, true, true), link(2, true, true)]);
+    for route in &routes {
+        mirror.apply(&event(route, false)).unwrap();
+    }
+    let of = |state: &KernelState, source| -> Vec<String> {
+        state.redistributable(source).iter().map(ToString::to_string).collect()
+    };
+    assert_eq!(of(&mirror, RouteSource::Static), ["203.0.112.0/24", "203.0.113.0/24"]);
+    assert_eq!(of(&mirror, RouteSource::Kernel), ["0.0.0.0/0", "198.18.0.0/15"]);
+    assert_eq!(of(&mirror, RouteSource::Bgp), [""; 0]);
+    mirror.apply(&event(&routes[0], true)).unwrap();
+    mirror.apply(&link(2, true, false)).unwrap();
+    assert_eq!(of(&mirror, RouteSource::Static), ["203.0.112.0/24"], "what discards needs no link");
+    assert_eq!(of(&mirror, RouteSource::Kernel), [""; 0]);
 }
 
 #[test]

@@ -39,6 +39,9 @@ const RTN_BLACKHOLE: u8 = 6;
 const RTN_UNREACHABLE: u8 = 7;
 const RTN_PROHIBIT: u8 = 8;
 
+/// `RTPROT_KERNEL`: connected routes, made with an address.
+pub(crate) const RTPROT_KERNEL: u8 = 2;
+
 const RTM_F_CLONED: u32 = 0x200;
 const RTNH_F_DEAD: u8 = 1;
 const RTNH_F_ONLINK: u8 = 4;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::world::{World, group, hop, ip, prefix, run, shown};
+use crate::world::{Dice, World, group, hop, ip, prefix, run, shown};
 use siskin_fib::{FibChange, FibConfig, RouteState};
 use siskin_net::{Family, FamilyMap, NextHopGroup, Prefix};
 
@@ -107,18 +107,6 @@ fn a_few_changes_overtake_a_long_run() {
     assert_eq!(world.state_of("203.0.113.30/32"), Some(RouteState::Installed));
     assert_eq!(world.state_of("2001:db8:1::30/128"), Some(RouteState::Installed));
     assert!(world.fib.pending() > 48_000);
-}
-
-/// A reproducible sequence: xorshift.
-struct Dice(u64);
-
-impl Dice {
-    fn roll(&mut self, sides: usize) -> usize {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        usize::try_from(self.0 >> 33).unwrap() % sides
-    }
 }
 
 /// What another process may do to one prefix, link or object.

@@ -1,6 +1,8 @@
 //! The crate against the real kernel, each test in a network namespace of its own. They need root.
 
 #[cfg(test)]
+mod check;
+#[cfg(test)]
 mod failover;
 mod gateways;
 #[cfg(test)]
@@ -9,5 +11,9 @@ mod load;
 mod repair;
 #[cfg(test)]
 mod routes;
+#[cfg(test)]
+mod rules;
+#[cfg(test)]
+mod storm;
 #[cfg(test)]
 mod world;

@@ -1,10 +1,11 @@
 //! What others do to us, and to what is theirs: foreign routes, deletions, links that go and come, restarts, refusals.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::world::{World, address, group, hop, index, ip, namespace, prefix, shown};
 use siskin_fib::{FibConfig, FibError, KernelEvent, RouteState};
-use siskin_net::{Family, FamilyMap, NextHop};
+use siskin_net::{Family, FamilyMap, NextHop, NextHopGroup};
 
 const V4: &str = "203.0.113.0/24";
 const V6: &str = "2001:db8:1::/48";
@@ -99,6 +100,42 @@ fn what_others_delete_or_replace_comes_back() {
         ip(&format!("route del {V4} proto static"));
         world.settle();
         assert_eq!(shown(V4), before.0);
+    });
+}
+
+/// Replacing changes but one of several routes with the same metric; ours must be the only one of ours.
+#[test]
+fn routes_beside_ours_with_our_number_go() {
+    both_ways(|mut world| {
+        world.fib.sweep();
+        for (prefix, gateway, other) in [
+            ("203.0.113.0/24", "192.0.2.1", "192.0.2.9"),
+            ("2001:db8:1::/48", "2001:db8:a::1", "2001:db8:a::9"),
+        ] {
+            let discard = Arc::new(NextHopGroup::BLACKHOLE);
+            world.want(prefix, Some(&discard));
+            world.write();
+            let family = if prefix.contains(':') { "-6" } else { "-4" };
+            ip(&format!("{family} route append {prefix} via {other} metric 32 proto 201"));
+            world.settle();
+            assert_eq!(shown(prefix).lines().count(), 1, "{}", shown(prefix));
+            assert!(shown(prefix).starts_with("blackhole"), "{}", shown(prefix));
+            // The same, and nobody listens: a comparison finds it, and a removal removes all.
+            ip(&format!("{family} route append {prefix} via {other} metric 32 proto 201"));
+            world.monitor.recv(Some(Duration::from_millis(100))).unwrap();
+            world.fib.resync().unwrap();
+            world.write();
+            assert_eq!(shown(prefix).lines().count(), 1, "{}", shown(prefix));
+            ip(&format!("{family} route append {prefix} via {other} metric 32 proto 201"));
+            world.want(prefix, Some(&group(&[hop(gateway, "a0")])));
+            world.settle();
+            assert!(shown(prefix).contains(&format!("via {gateway} ")), "{}", shown(prefix));
+            assert_eq!(shown(prefix).lines().count(), 1, "{}", shown(prefix));
+            ip(&format!("{family} route append {prefix} via {other} metric 32 proto 201"));
+            world.want(prefix, None);
+            world.settle();
+            assert_eq!(shown(prefix), "");
+        }
     });
 }
 

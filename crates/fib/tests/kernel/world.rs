@@ -75,6 +75,18 @@ pub(crate) fn group(hops: &[Hop]) -> Arc<NextHopGroup> {
     Arc::new(NextHopGroup::from_hops(hops.iter().copied()).unwrap())
 }
 
+/// A reproducible sequence: xorshift.
+pub(crate) struct Dice(pub(crate) u64);
+
+impl Dice {
+    pub(crate) fn roll(&mut self, sides: usize) -> usize {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        usize::try_from(self.0 >> 33).unwrap() % sides
+    }
+}
+
 impl World {
     pub(crate) fn new() -> World {
         World::with(FibConfig::default())

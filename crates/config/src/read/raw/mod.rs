@@ -3,6 +3,7 @@
 mod data;
 mod edge;
 mod peer;
+mod rule;
 mod sections;
 
 use std::collections::BTreeMap;
@@ -13,6 +14,7 @@ use toml::de::DeTable;
 pub(crate) use data::{RawIrr, RawPeeringDb, RawRpki, RawRtrServer};
 pub(crate) use edge::RawEdge;
 pub(crate) use peer::{PeerKeys, RawDynamicPeer, RawPeer, RawPeerGroup, is_interface};
+pub(crate) use rule::RawRule;
 pub(crate) use sections::{
     Key, List, RawApi, RawHostRoutes, RawKernel, RawOriginate, RawPolicy, RawRedistribution, RawRouter,
     RawSet, RawVm,
@@ -39,6 +41,7 @@ pub(crate) struct Raw {
     pub(crate) irr: Option<(Location, RawIrr)>,
     pub(crate) peeringdb: Option<(Location, RawPeeringDb)>,
     pub(crate) originate: Vec<RawOriginate>,
+    pub(crate) rules: Vec<RawRule>,
     pub(crate) redistribute: Vec<Named<RawRedistribution>>,
     pub(crate) host_routes: Vec<Named<RawHostRoutes>>,
     pub(crate) peer_groups: Vec<Named<RawPeerGroup>>,
@@ -69,6 +72,9 @@ impl Raw {
         once(&mut self.peeringdb, "peeringdb", &mut top, report, RawPeeringDb::read);
         if let Some((_, value)) = top.entry("originate") {
             self.originate.extend(RawOriginate::read_all(value, report));
+        }
+        if let Some((_, value)) = top.entry("rule") {
+            self.rules.extend(RawRule::read_all(value, report));
         }
         if let Some(mut section) = top.sub("redistribute", report) {
             for key in ["connected", "static", "kernel"] {

@@ -120,7 +120,7 @@ peer_keys! {
 /// The longest interface name of the kernel (IFNAMSIZ less its zero).
 const MAX_INTERFACE: usize = 15;
 
-fn interface(value: Value<'_>, report: &mut Report) -> Option<String> {
+pub(super) fn interface(value: Value<'_>, report: &mut Report) -> Option<String> {
     value.parsed("an interface name", report, |text| {
         if is_interface(text) {
             Ok(text.to_owned())

@@ -126,7 +126,7 @@ impl RawKernel {
 }
 
 /// A kernel table: `"main"` (254), `"default"` (253), or a number; never `local` (255), which is the kernel's.
-fn table(value: Value<'_>, report: &mut Report) -> Option<u32> {
+pub(super) fn table(value: Value<'_>, report: &mut Report) -> Option<u32> {
     let table = match value.toml {
         DeValue::String(_) => value.word(&[("main", 254), ("default", 253)], report)?,
         DeValue::Integer(_) => value.integer(1..=u64::from(u32::MAX), report)?,
@@ -197,7 +197,7 @@ impl RawOriginate {
 }
 
 /// Reports keys that must be there and are not.
-fn missing(section: &mut Section<'_>, keys: &[&'static str], report: &mut Report) {
+pub(super) fn missing(section: &mut Section<'_>, keys: &[&'static str], report: &mut Report) {
     for key in keys {
         if section.entry(key).is_none() {
             report

@@ -48,6 +48,12 @@ impl Objects {
         Ok(lost)
     }
 
+    /// How many hops and members of groups the kernel has, as far as we know.
+    pub(in crate::fib) fn count_present(&self) -> usize {
+        let members: usize = self.groups.iter().flatten().map(|g| g.present.len()).sum();
+        members + self.hops.iter().flatten().filter(|h| h.present).count()
+    }
+
     /// Notes ids in our range that others use, and objects of our protocol that nothing of ours names.
     fn note_strangers(&mut self, kernel: &HashMap<u32, KernelNextHop>) {
         let hops = self.hops.iter().flatten().map(|h| h.id);
