@@ -96,7 +96,6 @@ impl Rib {
         }
     }
 
-<<<<<<< HEAD
     /// What the kernel is to do with packets to a destination.
     fn action(&self, family: Family, dest: DestId) -> Option<FibAction> {
         let best = self.tables[family].best(dest)?;
@@ -105,13 +104,9 @@ impl Rib {
         Some(if action == FibAction::Resolve && discards() { FibAction::Blackhole } else { action })
     }
 
-    /// The next hops of the paths that share the load, sorted and distinct.
-    fn selected_next_hops(&self, family: Family, dest: DestId) -> SmallVec<[NhId; 4]> {
-=======
     /// The next hops of the paths that share the load, sorted and distinct, with the bandwidth of their links where all
     /// have one.
     fn selected_next_hops(&self, family: Family, dest: DestId) -> Ways {
->>>>>>> a27d385 (RFC 8950 offered and read in all forms; link bandwidth sets the weights of a shared load; packet streams that count losses over restarts)
         let selected =
             self.tables[family].chain(dest).filter(|(_, path)| path.flags.has(PathFlags::MULTIPATH));
         let accepted = selected.filter_map(|(_, path)| path.accepted());
