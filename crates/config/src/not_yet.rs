@@ -28,8 +28,6 @@ const ROWS: &[(&str, &str)] = &[
     ("peer.interface", "a peer without an address is not found by itself"),
     ("peer.bfd", "the session is watched by its hold timer alone"),
     ("peer.add-path", "one path of a prefix is sent and taken"),
-    ("peer.graceful-restart", "sessions restart without it"),
-    ("peer.extended-next-hop", "IPv4 routes need IPv4 next hops"),
 ];
 
 /// What happens instead of `key`; `None` if the key is done.

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 use std::net::IpAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use siskin_net::{Family, Prefix};
@@ -36,18 +36,19 @@ impl Bird {
     /// # Errors
     /// As [`Bird::start`].
     pub fn start_raw(ns: &Ns, config: &Config, raw: &str) -> Result<Bird> {
-        let file = ns.file("bird.conf", raw)?;
+        ns.file("bird.conf", raw)?;
         let socket = ns.dir().join("bird.ctl");
-        let _ = std::fs::remove_file(&socket);
-        let mut command = ns.command("bird");
-        command.arg("-f").arg("-c").arg(file).arg("-s").arg(&socket);
-        let daemon = Daemon::spawn("bird", &mut command, &ns.dir().join("bird.log"))?;
+        let daemon = spawn(ns, &socket, &[])?;
         let mut bird = Bird { ns: ns.clone(), socket, config: config.clone(), daemon };
-        wait_for("BIRD's control socket", SOON, || {
-            bird.daemon.check_alive()?;
-            Ok(bird.birdc("show status").is_ok())
-        })?;
+        bird.wait()?;
         Ok(bird)
+    }
+
+    fn wait(&mut self) -> Result {
+        wait_for("BIRD's control socket", SOON, || {
+            self.daemon.check_alive()?;
+            Ok(self.birdc("show status").is_ok())
+        })
     }
 
     /// Runs one command in `birdc`.
@@ -74,6 +75,13 @@ impl Bird {
     }
 }
 
+fn spawn(ns: &Ns, socket: &Path, more: &[&str]) -> Result<Daemon> {
+    let _ = std::fs::remove_file(socket);
+    let mut command = ns.command("bird");
+    command.arg("-f").arg("-c").arg(ns.dir().join("bird.conf")).arg("-s").arg(socket).args(more);
+    Daemon::spawn("bird", &mut command, &ns.dir().join("bird.log"))
+}
+
 /// `bird.conf` for our configuration.
 #[must_use]
 pub fn text(config: &Config) -> String {
@@ -83,13 +91,14 @@ pub fn text(config: &Config) -> String {
          if source = RTS_STATIC || source = RTS_BGP then accept;\n  reject;\n}}\nlog stderr all;\nrouter id {};\nprotocol device {{ scan time 1; }}\nprotocol direct {{ ipv4; ipv6; }}\n",
         config.router_id
     );
+    let keep = if config.restarts { "persist; graceful restart;" } else { "" };
     for family in Family::ALL {
         let name = family.name();
         if config.kernel {
             // Without `merge paths`: BIRD 2.0 leaves a lost next hop in the kernel's IPv6 multipath routes.
             let _ = writeln!(
                 out,
-                "protocol kernel {{ {name} {{ import none; export where source = RTS_BGP; }}; }}"
+                "protocol kernel {{ {keep} {name} {{ import none; export where source = RTS_BGP; }}; }}"
             );
         }
         let _ = writeln!(out, "protocol static static_{name} {{\n  {name};");
@@ -133,7 +142,11 @@ fn assignments(route: &Announcement) -> String {
 fn session(out: &mut String, config: &Config, index: usize, neighbor: &Neighbor) {
     let Neighbor { address, asn, passive, hold, .. } = neighbor;
     let passive = if *passive { "on" } else { "off" };
-    let graceful = if config.graceful_restart { "aware" } else { "off" };
+    let graceful = match config.graceful_restart {
+        _ if config.restarts => "on",
+        true => "aware",
+        false => "off",
+    };
     let _ = writeln!(
         out,
         "protocol bgp peer{index} {{\n  local as {};\n  neighbor {address} as {asn};\n  hold time {hold};\n  \
@@ -144,7 +157,9 @@ fn session(out: &mut String, config: &Config, index: usize, neighbor: &Neighbor)
     for family in &neighbor.families {
         let hop = neighbor.other_next_hop.filter(|hop| hop.is_ipv6() == (*family == Family::Ipv6));
         let hop = hop.map(|hop| format!(" next hop address {hop};")).unwrap_or_default();
-        let _ = writeln!(out, "  {} {{ import all;{hop} export filter ours; }};", family.name());
+        let extended = *family == Family::Ipv4 && neighbor.extended_next_hop;
+        let extended = if extended { " extended next hop on;" } else { "" };
+        let _ = writeln!(out, "  {} {{ import all;{hop}{extended} export filter ours; }};", family.name());
     }
     out.push_str("}\n");
 }
@@ -190,6 +205,12 @@ impl Router for Bird {
 
     fn reset(&self, neighbor: IpAddr) -> Result {
         self.birdc(&format!("restart {}", self.protocol(neighbor)?)).map(drop)
+    }
+
+    fn start_again(&mut self) -> Result {
+        // -R: it was killed, and looks for what the kernel has of its routes.
+        self.daemon = spawn(&self.ns, &self.socket, &["-R"])?;
+        self.wait()
     }
 
     fn daemon(&mut self) -> &mut Daemon {

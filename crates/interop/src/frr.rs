@@ -20,6 +20,8 @@ use crate::{Result, fail};
 /// A running FRR.
 #[derive(Debug)]
 pub struct Frr {
+    /// Where it runs, unless that is a container.
+    ns: Option<Ns>,
     dir: PathBuf,
     config: Config,
     bgpd: Daemon,
@@ -49,20 +51,23 @@ impl Frr {
         run(Command::new("chown").args(["-R", "frr:frr"]).arg(&dir))?;
         let zebra = spawn(ns, &dir, "zebra", &[])?;
         wait_for("zebra's socket", SOON, || Ok(dir.join("zserv.api").exists()))?;
-        let kernel: &[&str] = if config.kernel { &[] } else { &["-n"] };
-        let bgpd = spawn(ns, &dir, "bgpd", kernel)?;
-        let mut frr = Frr { dir, config: config.clone(), bgpd, zebra: Some(zebra) };
-        wait_for("bgpd's socket", SOON, || {
-            frr.bgpd.check_alive()?;
-            Ok(frr.vtysh(&["show bgp summary json"]).is_ok_and(|text| text.contains('{')))
-        })?;
+        let bgpd = spawn_bgpd(ns, &dir, config)?;
+        let mut frr = Frr { ns: Some(ns.clone()), dir, config: config.clone(), bgpd, zebra: Some(zebra) };
+        frr.wait()?;
         Ok(frr)
+    }
+
+    fn wait(&mut self) -> Result {
+        wait_for("bgpd's socket", SOON, || {
+            self.bgpd.check_alive()?;
+            Ok(self.vtysh(&["show bgp summary json"]).is_ok_and(|text| text.contains('{')))
+        })
     }
 
     /// An FRR that runs elsewhere (a container); its vty sockets are in `dir`, `bgpd` is its process here.
     #[must_use]
     pub fn adopt(dir: &Path, config: &Config, bgpd: Daemon) -> Frr {
-        Frr { dir: dir.to_owned(), config: config.clone(), bgpd, zebra: None }
+        Frr { ns: None, dir: dir.to_owned(), config: config.clone(), bgpd, zebra: None }
     }
 
     /// Runs commands in `vtysh`, one after the other in one session.
@@ -98,6 +103,10 @@ impl Frr {
     }
 }
 
+fn spawn_bgpd(ns: &Ns, dir: &Path, config: &Config) -> Result<Daemon> {
+    spawn(ns, dir, "bgpd", if config.kernel { &[] } else { &["-n"] })
+}
+
 fn spawn(ns: &Ns, dir: &Path, name: &str, more: &[&str]) -> Result<Daemon> {
     let mut command = ns.command(Path::new(FRR_DIR).join(name));
     command.arg("-f").arg(dir.join(format!("{name}.conf")));
@@ -118,8 +127,14 @@ pub fn text(config: &Config) -> String {
          no bgp default ipv4-unicast\n bgp bestpath as-path multipath-relax\n timers bgp 30 90",
         config.asn, config.router_id
     );
+    if config.restarts {
+        out.push_str(" bgp graceful-restart\n bgp graceful-restart preserve-fw-state\n");
+    }
     for n in &config.neighbors {
         let _ = writeln!(out, " neighbor {} remote-as {}", n.address, n.asn);
+        if n.extended_next_hop {
+            let _ = writeln!(out, " neighbor {} capability extended-nexthop", n.address);
+        }
         let _ = writeln!(out, " neighbor {} timers {} {}", n.address, (n.hold / 3).max(1), n.hold);
         let _ = writeln!(out, " neighbor {} timers connect 2", n.address);
         let _ = writeln!(out, " neighbor {} advertisement-interval 0", n.address);
@@ -224,6 +239,12 @@ impl Router for Frr {
 
     fn reset(&self, neighbor: IpAddr) -> Result {
         self.vtysh(&[&format!("clear bgp {neighbor}")]).map(drop)
+    }
+
+    fn start_again(&mut self) -> Result {
+        let ns = self.ns.clone().ok_or_else(|| crate::Error::new("this FRR runs in a container"))?;
+        self.bgpd = spawn_bgpd(&ns, &self.dir, &self.config)?;
+        self.wait()
     }
 
     fn daemon(&mut self) -> &mut Daemon {

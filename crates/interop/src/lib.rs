@@ -22,6 +22,7 @@ pub mod process;
 pub mod router;
 pub mod siskin;
 pub mod speaker;
+pub mod stream;
 pub mod table;
 pub mod tool;
 pub mod vm;

@@ -62,6 +62,8 @@ pub struct Config {
     pub kernel: bool,
     /// Whether it keeps the routes of a neighbour that dies for a while (RFC 4724), as BIRD does by default.
     pub graceful_restart: bool,
+    /// Whether its own routes outlive a restart of it, in its kernel and at its neighbours (RFC 4724).
+    pub restarts: bool,
 }
 
 /// One session of a peer.
@@ -79,6 +81,8 @@ pub struct Neighbor {
     pub hold: u16,
     /// The next hop of the family that the session's own address cannot be.
     pub other_next_hop: Option<IpAddr>,
+    /// IPv4 routes with IPv6 next hops (RFC 8950).
+    pub extended_next_hop: bool,
 }
 
 /// A route a peer originates, and the attributes it gives it.
@@ -113,6 +117,7 @@ impl Config {
             routes,
             kernel: false,
             graceful_restart: true,
+            restarts: false,
         }
     }
 
@@ -120,6 +125,13 @@ impl Config {
     #[must_use]
     pub fn without_graceful_restart(mut self) -> Config {
         self.graceful_restart = false;
+        self
+    }
+
+    /// The same, and it asks its neighbours to keep its routes while it restarts.
+    #[must_use]
+    pub fn with_restart(mut self) -> Config {
+        self.restarts = true;
         self
     }
 
@@ -136,7 +148,15 @@ impl Neighbor {
     #[must_use]
     pub fn new(address: impl Into<IpAddr>, asn: u32) -> Neighbor {
         let families = Family::ALL.to_vec();
-        Neighbor { address: address.into(), asn, passive: false, families, hold: 90, other_next_hop: None }
+        Neighbor {
+            address: address.into(),
+            asn,
+            passive: false,
+            families,
+            hold: 90,
+            other_next_hop: None,
+            extended_next_hop: false,
+        }
     }
 
     /// Waits for the other side to connect.
@@ -262,6 +282,12 @@ pub trait Router {
     /// # Errors
     /// When it refuses.
     fn reset(&self, neighbor: IpAddr) -> Result;
+
+    /// Starts its process that speaks BGP again, after it was killed.
+    ///
+    /// # Errors
+    /// When it does not come up.
+    fn start_again(&mut self) -> Result;
 
     /// Its process that speaks BGP.
     fn daemon(&mut self) -> &mut Daemon;

@@ -1,4 +1,4 @@
-//! The player and the sink as child processes of a test: commands go to their standard input, events come
+//! The player, the sink and the stream as child processes of a test: commands go to their standard input, events come
 //! from their standard output, one JSON object a line.
 
 use std::io::Write;
@@ -13,7 +13,7 @@ use crate::process::Daemon;
 use crate::wait::wait_some;
 use crate::{Error, Result};
 
-/// A running `siskin-play` or `siskin-sink`.
+/// A running `siskin-play`, `siskin-sink` or `siskin-stream`.
 #[derive(Debug)]
 pub struct Tool {
     daemon: Daemon,
@@ -35,6 +35,14 @@ impl Tool {
     /// When it is not built.
     pub fn sink(ns: &Ns, name: &str, arguments: &str) -> Result<Tool> {
         Tool::start(ns, "siskin-sink", name, arguments)
+    }
+
+    /// Starts `siskin-stream`, alike.
+    ///
+    /// # Errors
+    /// When it is not built.
+    pub fn stream(ns: &Ns, name: &str, arguments: &str) -> Result<Tool> {
+        Tool::start(ns, "siskin-stream", name, arguments)
     }
 
     fn start(ns: &Ns, program: &str, name: &str, arguments: &str) -> Result<Tool> {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;
-use siskin_net::{NextHop, NextHopGroup, Resolution};
+use siskin_net::{Hop, NextHop, NextHopGroup, Resolution};
 use smallvec::SmallVec;
 
 use crate::slab::{Slab, Slot};
@@ -56,6 +56,9 @@ struct Details {
     touched: bool,
 }
 
+/// Next hops that share the load, each with the bandwidth of its link in octets a second; 0: the load is shared equally.
+pub(crate) type Ways = SmallVec<[(NhId, u64); 4]>;
+
 /// Groups are remembered up to this many combinations of next hops.
 const MAX_GROUPS: usize = 4096;
 
@@ -66,7 +69,7 @@ pub(crate) struct NextHopTable {
     details: Vec<Option<Details>>,
     index: HashMap<NextHop, NhId, FixedState>,
     touched: Vec<NhId>,
-    groups: HashMap<SmallVec<[NhId; 4]>, Option<Arc<NextHopGroup>>, FixedState>,
+    groups: HashMap<Ways, Option<Arc<NextHopGroup>>, FixedState>,
 }
 
 impl NextHopTable {
@@ -230,22 +233,25 @@ impl NextHopTable {
     }
 
     /// The group made of the hops of several next hops; `None` where there is no hop (nothing to install).
-    pub(crate) fn group(&mut self, ids: &[NhId]) -> Option<Arc<NextHopGroup>> {
-        if let Some(group) = self.groups.get(ids) {
+    pub(crate) fn group(&mut self, ways: &[(NhId, u64)]) -> Option<Arc<NextHopGroup>> {
+        if let Some(group) = self.groups.get(ways) {
             return group.clone();
         }
-        let group = self.build_group(ids).map(Arc::new);
+        let group = self.build_group(ways).map(Arc::new);
         if self.groups.len() >= MAX_GROUPS {
             self.groups.clear();
         }
-        self.groups.insert(SmallVec::from_slice(ids), group.clone());
+        self.groups.insert(SmallVec::from_slice(ways), group.clone());
         group
     }
 
     /// As [`NextHopTable::group`], without remembering it.
-    pub(crate) fn build_group(&self, ids: &[NhId]) -> Option<NextHopGroup> {
-        let hops = ids.iter().filter_map(|id| self.resolution(*id)).flat_map(|r| r.hops.iter().copied());
-        NextHopGroup::from_hops(hops)
+    pub(crate) fn build_group(&self, ways: &[(NhId, u64)]) -> Option<NextHopGroup> {
+        let known = ways.iter().filter_map(|(id, bandwidth)| Some((self.resolution(*id)?, *bandwidth)));
+        if ways.iter().all(|(_, bandwidth)| *bandwidth == 0) {
+            return NextHopGroup::from_hops(known.flat_map(|(r, _)| r.hops.iter().copied()));
+        }
+        NextHopGroup::from_hops(weighted(known))
     }
 
     /// How many next hops are known.
@@ -261,6 +267,34 @@ impl NextHopTable {
             + self.index.allocation_size()
             + self.groups.allocation_size()
     }
+}
+
+/// Hops with weights in proportion to the bandwidth of their links: exactly where that can be, else as near as 1 to 256
+/// allow. A next hop that itself has several ways shares its bandwidth out among them.
+fn weighted<'a>(known: impl Iterator<Item = (&'a Resolution, u64)>) -> Vec<Hop> {
+    let mut shares: Vec<(Hop, u128)> = Vec::new();
+    for (resolution, bandwidth) in known {
+        let whole: u128 = resolution.hops.iter().map(|hop| u128::from(hop.weight)).sum();
+        for hop in &resolution.hops {
+            let share = u128::from(bandwidth) * u128::from(hop.weight) / whole.max(1);
+            match shares.iter_mut().find(|(other, _)| Hop { weight: hop.weight, ..*other } == *hop) {
+                Some((_, sum)) => *sum += share,
+                None => shares.push((*hop, share)),
+            }
+        }
+    }
+    let divisor = shares.iter().fold(0, |divisor, (_, share)| gcd(divisor, *share)).max(1);
+    let largest = shares.iter().map(|(_, share)| share / divisor).max().unwrap_or(1).max(MAX_WEIGHT);
+    let weight = |share: u128| ((share / divisor * MAX_WEIGHT + largest / 2) / largest).max(1);
+    let narrow = |weight: u128| u16::try_from(weight).unwrap_or(u16::MAX);
+    shares.into_iter().map(|(hop, share)| Hop { weight: narrow(weight(share)), ..hop }).collect()
+}
+
+/// The largest weight a hop may have.
+const MAX_WEIGHT: u128 = 256;
+
+fn gcd(a: u128, b: u128) -> u128 {
+    if b == 0 { a } else { gcd(b, a % b) }
 }
 
 #[cfg(test)]
@@ -286,6 +320,35 @@ mod tests {
         table.dismiss(id);
         assert_eq!(table.take_requests(), [NextHopRequest::Untrack(next_hop(1))]);
         assert_eq!(table.len(), 0);
+    }
+
+    /// The weights of as many links, each by a gateway of its own.
+    fn weights(bandwidths: &[u64]) -> Vec<u16> {
+        let hop = |n: usize| {
+            let gateway = std::net::IpAddr::from([192, 0, 2, u8::try_from(n).unwrap()]);
+            Hop { gateway: Some(gateway), interface: 1, weight: 1, onlink: false }
+        };
+        let resolved: Vec<Resolution> = (0..bandwidths.len())
+            .map(|n| Resolution { metric: 0, hops: smallvec::smallvec![hop(n)] })
+            .collect();
+        weighted(resolved.iter().zip(bandwidths.iter().copied())).iter().map(|hop| hop.weight).collect()
+    }
+
+    #[test]
+    fn weights_are_in_proportion_to_bandwidth() {
+        assert_eq!(weights(&[1_250_000_000, 1_250_000_000]), [1, 1]);
+        assert_eq!(weights(&[1_250_000_000, 5_000_000_000]), [1, 4]);
+        assert_eq!(weights(&[3_000, 9_000, 6_000]), [1, 3, 2]);
+        assert_eq!(weights(&[1, u64::MAX]), [1, 256], "as near as there is");
+        assert_eq!(weights(&[1_000, 3_001]), [85, 256]);
+        let gateway = std::net::IpAddr::from([192, 0, 2, 1]);
+        let hop = |interface, weight| Hop { gateway: Some(gateway), interface, weight, onlink: false };
+        let two = Resolution { metric: 0, hops: smallvec::smallvec![hop(1, 1), hop(2, 1)] };
+        let one = Resolution { metric: 0, hops: smallvec::smallvec![hop(3, 1)] };
+        let shared = weighted([(&two, 10), (&one, 10)].into_iter());
+        assert_eq!(shared, [hop(1, 1), hop(2, 1), hop(3, 2)], "a next hop with two ways");
+        let merged = weighted([(&one, 10), (&one, 20), (&two, 20)].into_iter());
+        assert_eq!(merged, [hop(3, 3), hop(1, 1), hop(2, 1)], "two next hops that are one way");
     }
 
     #[test]

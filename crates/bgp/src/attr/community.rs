@@ -109,12 +109,29 @@ const IPV4_ADDRESS: u8 = 0x01;
 const FOUR_OCTET_AS: u8 = 0x02;
 const ROUTE_TARGET: u8 = 0x02;
 const ROUTE_ORIGIN: u8 = 0x03;
+/// Link bandwidth, of the two-octet AS type: transitive or not (draft-ietf-idr-link-bandwidth section 2).
+const LINK_BANDWIDTH: [u16; 2] = [0x0004, 0x4004];
 
 impl ExtendedCommunity {
     /// Whether it may leave an AS (RFC 4360 section 2: the T bit is 0).
     #[must_use]
     pub const fn is_transitive(self) -> bool {
         self.0 >> 62 & 1 == 0
+    }
+
+    /// The octets a second of a link bandwidth community; `None`: it is another, or its number is no bandwidth.
+    #[must_use]
+    pub fn link_bandwidth(self) -> Option<u64> {
+        let [kind, subtype, _, _, octets @ ..] = self.0.to_be_bytes();
+        let bandwidth = f32::from_be_bytes(octets);
+        let is_one = LINK_BANDWIDTH.contains(&u16::from_be_bytes([kind, subtype]));
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "at least 1, and cut to the largest"
+        )]
+        let whole = (bandwidth >= 1.0).then_some(bandwidth as u64);
+        whole.filter(|_| is_one)
     }
 
     /// From type, subtype and the six octets of the value.

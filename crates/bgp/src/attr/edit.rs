@@ -54,6 +54,13 @@ impl PathAttributes {
         self.ext_communities.binary_search(&community).is_ok()
     }
 
+    /// The bandwidth of the link the path leads over, in octets a second (draft-ietf-idr-link-bandwidth); `None`: none
+    /// is told, or none that is more than nothing. Of several the least counts.
+    #[must_use]
+    pub fn link_bandwidth(&self) -> Option<u64> {
+        self.ext_communities.iter().filter_map(|community| community.link_bandwidth()).min()
+    }
+
     /// Whether the large community is there.
     #[must_use]
     pub fn has_large_community(&self, community: LargeCommunity) -> bool {

@@ -82,7 +82,16 @@ fn decode_next_hop(family: Family, octets: &[u8], ctx: &DecodeContext) -> Option
         [] => None,
         _ => Some(Ipv6Addr::from(<[u8; 16]>::try_from(second).ok()?)).filter(Ipv6Addr::is_unicast_link_local),
     };
-    Some(scoped(global, link_local, ctx))
+    let next_hop = scoped(global, link_local, ctx);
+    Some(match global.to_ipv4_mapped() {
+        // What a speaker without a global IPv6 address writes means its IPv4 address; the link-local one beside it is
+        // reached by IPv6.
+        Some(address) if family == Family::Ipv4 => match link_local.filter(|_| ctx.interface != 0) {
+            Some(local) => NextHop { address: IpAddr::V6(local), link_local: None, interface: ctx.interface },
+            None => NextHop::new(IpAddr::V4(address)),
+        },
+        _ => next_hop,
+    })
 }
 
 /// Brings the ways speakers write a link-local next hop into one: alone where there is no global address beside it.

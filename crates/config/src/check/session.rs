@@ -36,12 +36,6 @@ impl Checker<'_> {
         {
             self.not_yet("peer.add-path", &table.key("add-path"), add_path.at);
         }
-        if let Some(restart) = keys.graceful_restart.filter(|g| g.value.is_some()) {
-            self.not_yet("peer.graceful-restart", &table.key("graceful-restart"), restart.at);
-        }
-        if let Some(families) = keys.families.filter(|f| f.value.extended_next_hop) {
-            self.not_yet("peer.extended-next-hop", &table.key("families"), families.at);
-        }
         let default_restart =
             GracefulRestart { time: Duration::from_secs(120), stale: Duration::from_secs(300) };
         Some(SessionSettings {

@@ -225,7 +225,7 @@ impl Words {
             multipath: path.multipath,
             rejected: path.rejected.map(|rule| self.rejection(rule, path)),
             next_hop_reachable: path.next_hop_reachable(),
-            stale: false,
+            stale: path.stale,
             age_s: None,
         }
     }

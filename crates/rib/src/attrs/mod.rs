@@ -35,8 +35,21 @@ pub(crate) struct DecisionKey {
     pub(crate) next_hop: NhId,
     pub(crate) path_len: u16,
     pub(crate) origin: u8,
-    /// The set has a weight, an ORIGINATOR_ID or a CLUSTER_LIST: look into the bytes for them.
-    pub(crate) rare: bool,
+    /// What the bytes hold that is to be looked for there.
+    pub(crate) flags: u8,
+}
+
+impl DecisionKey {
+    /// A weight, an ORIGINATOR_ID or a CLUSTER_LIST.
+    pub(crate) const RARE: u8 = 1;
+    /// The bandwidth of a link.
+    pub(crate) const BANDWIDTH: u8 = 2;
+
+    /// Whether the set has what a flag says.
+    #[inline]
+    pub(crate) const fn has(&self, flag: u8) -> bool {
+        self.flags & flag != 0
+    }
 }
 
 #[derive(Clone, Copy, Debug, Default)]

@@ -22,12 +22,16 @@ pub(crate) struct Summary {
     neighbor_as: u32,
     path_len: u16,
     origin: u8,
-    rare: bool,
+    flags: u8,
 }
 
 impl Summary {
     fn of(attributes: &PathAttributes) -> Summary {
         let path = &attributes.as_path;
+        let rare = attributes.weight != 0
+            || attributes.originator_id.is_some()
+            || !attributes.cluster_list.is_empty();
+        let bandwidth = attributes.link_bandwidth().is_some();
         Summary {
             next_hop: attributes.next_hop,
             local_pref: attributes.local_pref.unwrap_or(DEFAULT_LOCAL_PREF),
@@ -35,9 +39,8 @@ impl Summary {
             neighbor_as: path.neighbor_as().map_or(0, |a| a.0),
             path_len: u16::try_from(path.decision_len()).unwrap_or(u16::MAX),
             origin: attributes.origin as u8,
-            rare: attributes.weight != 0
-                || attributes.originator_id.is_some()
-                || !attributes.cluster_list.is_empty(),
+            flags: if rare { DecisionKey::RARE } else { 0 }
+                | if bandwidth { DecisionKey::BANDWIDTH } else { 0 },
         }
     }
 
@@ -49,7 +52,7 @@ impl Summary {
             next_hop,
             path_len: self.path_len,
             origin: self.origin,
-            rare: self.rare,
+            flags: self.flags,
         }
     }
 }

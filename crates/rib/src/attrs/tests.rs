@@ -45,6 +45,9 @@ fn the_key_says_what_the_set_says() {
     attributes.weight = 3;
     let id = intern(&mut interner, &attributes);
     let key = interner.key(id);
-    assert_eq!((key.local_pref, key.med, key.neighbor_as, key.path_len, key.rare), (100, 0, 64501, 2, true));
+    assert_eq!(
+        (key.local_pref, key.med, key.neighbor_as, key.path_len, key.flags),
+        (100, 0, 64501, 2, DecisionKey::RARE)
+    );
     assert_eq!(interner.next_hops.next_hop(key.next_hop), attributes.next_hop);
 }

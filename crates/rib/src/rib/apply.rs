@@ -7,7 +7,7 @@ use siskin_policy::{Builtin, RuleId};
 use smallvec::SmallVec;
 
 use super::Rib;
-use crate::attrs::{AttrId, Interner, encode};
+use crate::attrs::{AttrId, DecisionKey, Interner, encode};
 use crate::batch::{Batch, Judged, Operation};
 use crate::import::{ImportProfile, LimitAction, PrefixLimits, SetVerdict};
 use crate::peers::{PathCounts, Peer, Peers};
@@ -311,7 +311,11 @@ pub(super) fn set_accepted(
         path.accepted = new;
         path.flags.set(PathFlags::REJECTED, false);
         path.flags.set(PathFlags::CHANGED, true);
-        if old.is_none_or(|old| attrs.key(old).next_hop != attrs.key(new).next_hop) {
+        let moved = |old: AttrId| {
+            let (old, new) = (attrs.key(old), attrs.key(new));
+            old.next_hop != new.next_hop || (old.flags | new.flags) & DecisionKey::BANDWIDTH != 0
+        };
+        if old.is_none_or(moved) {
             path.flags.set(PathFlags::MOVED, true);
         }
     } else if path.flags.has(PathFlags::SELECTED) {

@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use siskin_net::{Family, FamilyMap, NextHopGroup, Prefix};
-use smallvec::SmallVec;
 
 use super::Rib;
+use crate::attrs::DecisionKey;
 use crate::config::FibAction;
-use crate::nexthop::NhId;
+use crate::nexthop::Ways;
 use crate::table::{DestId, PathFlags};
 
 /// What the kernel's table is to hold for a prefix from now on.
@@ -90,8 +90,8 @@ impl Rib {
             FibAction::Prohibit => Some(self.kernel.prohibit.clone()),
             FibAction::None => None,
             FibAction::Resolve => {
-                let ids = self.selected_next_hops(family, dest);
-                self.attrs.next_hops.group(&ids)
+                let ways = self.selected_next_hops(family, dest);
+                self.attrs.next_hops.group(&ways)
             }
         }
     }
@@ -104,15 +104,26 @@ impl Rib {
         Some(if action == FibAction::Resolve && discards() { FibAction::Blackhole } else { action })
     }
 
-    /// The next hops of the paths that share the load, sorted and distinct.
-    fn selected_next_hops(&self, family: Family, dest: DestId) -> SmallVec<[NhId; 4]> {
+    /// The next hops of the paths that share the load, sorted and distinct, with the bandwidth of their links where all
+    /// have one.
+    fn selected_next_hops(&self, family: Family, dest: DestId) -> Ways {
         let selected =
             self.tables[family].chain(dest).filter(|(_, path)| path.flags.has(PathFlags::MULTIPATH));
-        let mut ids: SmallVec<[NhId; 4]> =
-            selected.filter_map(|(_, path)| Some(self.attrs.key(path.accepted()?).next_hop)).collect();
-        ids.sort_unstable();
-        ids.dedup();
-        ids
+        let accepted = selected.filter_map(|(_, path)| path.accepted());
+        let mut ways: Ways = accepted
+            .map(|id| {
+                let key = self.attrs.key(id);
+                let told = key.has(DecisionKey::BANDWIDTH);
+                (key.next_hop, if told { self.attrs.decode(id).link_bandwidth().unwrap_or(0) } else { 0 })
+            })
+            .collect();
+        if ways.len() == 1 || ways.iter().any(|(_, bandwidth)| *bandwidth == 0) {
+            ways.iter_mut().for_each(|(_, bandwidth)| *bandwidth = 0);
+        }
+        // Of paths over one link the widest counts.
+        ways.sort_unstable_by_key(|(id, bandwidth)| (*id, std::cmp::Reverse(*bandwidth)));
+        ways.dedup_by_key(|(id, _)| *id);
+        ways
     }
 
     /// As [`FibUpdate::target`], for questions.

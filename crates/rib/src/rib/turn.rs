@@ -3,7 +3,7 @@
 use siskin_net::Family;
 
 use super::Rib;
-use crate::attrs::Interner;
+use crate::attrs::{DecisionKey, Interner};
 use crate::decision::{Candidate, Sharing, decide};
 use crate::peers::Peers;
 use crate::slab::NONE;
@@ -51,7 +51,7 @@ pub(super) fn candidate(
         cluster_list_len: 0,
         address: peer.info.address,
     };
-    if key.rare {
+    if key.has(DecisionKey::RARE) {
         let attributes = attrs.decode(accepted);
         candidate.weight = attributes.weight;
         candidate.identifier = attributes.originator_id.map_or(candidate.identifier, |id| id.0);
