@@ -4,10 +4,10 @@
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 
 use crate::{
-    ActionDone, ConfigReport, ConfigRequest, ConfigView, Done, Event, ExplainQuery, Explanation, FibCheck, FibPage,
-    FibQuery, HostRoutes, IrrRefreshRequest, IrrSetQuery, IrrSetView, IrrStatus, NextHops, PeerDetail,
-    PeerSummary, PolicyMrtReport, PolicyMrtRequest, PolicyTestRequest, PolicyTestResult, PolicyView,
-    RoutesPage, RoutesQuery, RpkiCheck, RpkiCheckQuery, RpkiStatus, Status,
+    ActionDone, ConfigReport, ConfigRequest, ConfigView, Done, Event, ExplainQuery, Explanation, FibCheck,
+    FibPage, FibQuery, HostRoutes, IrrRefreshRequest, IrrSetQuery, IrrSetView, IrrStatus, NextHops,
+    PeerDetail, PeerSummary, PolicyMrtReport, PolicyMrtRequest, PolicyTestRequest, PolicyTestResult,
+    PolicyView, RoutesPage, RoutesQuery, RpkiCheck, RpkiCheckQuery, RpkiStatus, Status,
 };
 
 /// HTTP methods in use.

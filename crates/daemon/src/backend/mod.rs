@@ -13,11 +13,11 @@ use std::sync::Arc;
 
 use siskin_api::{
     ActionDone, ApiError, ConfigDiagnostic, ConfigReport, ConfigRequest, ConfigState, ConfigView, Done,
-    Event, ExplainQuery, Explanation, FibCheck, FibCounts, FibPage, FibQuery, Gate, HostRoute, HostRouteInterface,
-    HostRouteState, HostRoutes, IrrRefreshRequest, IrrSetQuery, IrrSetView, IrrStatus, NextHops, PeerAction,
-    PeerCounts, PeerDetail, PeerState, PeerSummary, PerFamily, PolicyMrtReport, PolicyMrtRequest,
-    PolicyTestRequest, PolicyTestResult, PolicyView, RibCounts, RoutesPage, RoutesQuery, RpkiCheck,
-    RpkiCheckQuery, RpkiStatus, Severity, Status,
+    Event, ExplainQuery, Explanation, FibCheck, FibCounts, FibPage, FibQuery, Gate, HostRoute,
+    HostRouteInterface, HostRouteState, HostRoutes, IrrRefreshRequest, IrrSetQuery, IrrSetView, IrrStatus,
+    NextHops, PeerAction, PeerCounts, PeerDetail, PeerState, PeerSummary, PerFamily, PolicyMrtReport,
+    PolicyMrtRequest, PolicyTestRequest, PolicyTestResult, PolicyView, RibCounts, RoutesPage, RoutesQuery,
+    RpkiCheck, RpkiCheckQuery, RpkiStatus, Severity, Status,
 };
 use siskin_config::{Diagnostics, Guard};
 use siskin_neighbor::StateName;

@@ -5,8 +5,8 @@ use std::future::Future;
 
 use siskin_api::{
     ActionDone, ApiError, ConfigReport, ConfigRequest, ConfigView, Done, Event, ExplainQuery, Explanation,
-    FibCheck, FibPage, FibQuery, Gate, HostRoutes, IrrRefreshRequest, IrrSetQuery, IrrSetView, IrrStatus, NextHops,
-    PeerAction, PeerDetail, PeerSummary, PolicyMrtReport, PolicyMrtRequest, PolicyTestRequest,
+    FibCheck, FibPage, FibQuery, Gate, HostRoutes, IrrRefreshRequest, IrrSetQuery, IrrSetView, IrrStatus,
+    NextHops, PeerAction, PeerDetail, PeerSummary, PolicyMrtReport, PolicyMrtRequest, PolicyTestRequest,
     PolicyTestResult, PolicyView, RoutesPage, RoutesQuery, RpkiCheck, RpkiCheckQuery, RpkiStatus, Status,
 };
 use tokio::sync::broadcast;

@@ -5,8 +5,8 @@ use std::sync::Mutex;
 use serde::de::DeserializeOwned;
 use siskin_api::{
     ActionDone, ApiError, ConfigReport, ConfigRequest, ConfigView, Done, Event, ExplainQuery, Explanation,
-    FibCheck, FibPage, FibQuery, Gate, HostRoutes, IrrRefreshRequest, IrrSetQuery, IrrSetView, IrrStatus, NextHops,
-    PeerAction, PeerDetail, PeerSummary, PolicyDirection, PolicyMrtReport, PolicyMrtRequest,
+    FibCheck, FibPage, FibQuery, Gate, HostRoutes, IrrRefreshRequest, IrrSetQuery, IrrSetView, IrrStatus,
+    NextHops, PeerAction, PeerDetail, PeerSummary, PolicyDirection, PolicyMrtReport, PolicyMrtRequest,
     PolicyTestRequest, PolicyTestResult, PolicyView, RoutesPage, RoutesQuery, RpkiCheck, RpkiCheckQuery,
     RpkiState, RpkiStatus, Selector, Status, View,
 };

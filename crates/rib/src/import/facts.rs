@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use siskin_bgp::attr::AsPath;
 use siskin_net::{Asn, FamilyMap, Prefix};
-use siskin_policy::{Aspa, AsnSet, AspaTable, PeerView, PrefixSet, Rpki, VrpTable};
+use siskin_policy::{AsnSet, Aspa, AspaTable, PeerView, PrefixSet, Rpki, VrpTable};
 
 use super::ImportProfile;
 
@@ -87,20 +87,21 @@ impl IrrFilter {
     /// Looks a route up; `host_route`: it is enough that an object covers the prefix.
     pub(crate) fn look_up(&self, prefix: Prefix, origin: Option<Asn>, host_route: bool) -> IrrState {
         let Some(list) = &self.list else { return IrrState::Missing };
-        if list.entries[prefix.family()].is_none() {
-            return IrrState::Missing;
-        }
+        // What the configuration adds is among the prefixes even where there is no list yet.
         let allowed = if host_route {
             list.prefixes.contains_address(prefix.address())
         } else {
             list.prefixes.contains(prefix)
         };
-        let member = !self.check_origin
-            || list.members.as_ref().is_some_and(|members| origin.is_some_and(|asn| members.contains(asn)));
-        match (allowed, member) {
-            (false, _) => IrrState::NoObject,
-            (true, false) => IrrState::NoMember,
-            (true, true) => IrrState::Match,
+        if !allowed {
+            let missing = list.entries[prefix.family()].is_none();
+            return if missing { IrrState::Missing } else { IrrState::NoObject };
+        }
+        match &list.members {
+            _ if !self.check_origin => IrrState::Match,
+            None => IrrState::Missing,
+            Some(members) if origin.is_some_and(|asn| members.contains(asn)) => IrrState::Match,
+            Some(_) => IrrState::NoMember,
         }
     }
 }
@@ -130,6 +131,16 @@ impl siskin_policy::Facts for ImportProfile {
     fn aspa(&self, path: &AsPath, peer: Option<PeerView<'_>>) -> Option<Aspa> {
         let peer = peer?;
         Some(self.facts.aspas.as_ref()?.verify(path, peer.asn, peer.role))
+    }
+
+    fn irr_covers(&self, _: &str, prefix: Prefix) -> Option<bool> {
+        let list = self.irr.as_ref()?.list.as_ref()?;
+        list.entries[prefix.family()].map(|_| list.prefixes.contains_address(prefix.address()))
+    }
+
+    fn irr_origin(&self, _: &str, origin: Option<Asn>) -> Option<bool> {
+        let members = self.irr.as_ref()?.list.as_ref()?.members.as_ref()?;
+        Some(origin.is_some_and(|asn| members.contains(asn)))
     }
 
     fn irr(&self, _: &str, prefix: Prefix, origin: Option<Asn>) -> Option<bool> {

@@ -1,5 +1,7 @@
+mod edge;
+
 use siskin_bgp::attr::AsPath;
-use siskin_policy::{PolicySet, PolicySource, RuleSource, Sets};
+use siskin_policy::{AsnSet, PolicySet, PolicySource, RuleSource, Sets};
 
 use siskin_net::PeerId;
 

@@ -1,5 +1,7 @@
 //! Scenarios of one RIB with its peers. Random ones are in `siskin-sim`.
 
+mod filters;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::{Bytes, BytesMut};
