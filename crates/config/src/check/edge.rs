@@ -12,15 +12,23 @@ use crate::read::raw::{List, RawEdge};
 use crate::shipped;
 use crate::source::Spanned;
 
+/// The most files of `blocklist-files`.
+const MAX_FILES: usize = 64;
+
 impl Checker<'_> {
+    /// `None`: too much of something, which is reported.
     pub(super) fn edge(
         &mut self,
         raw: RawEdge,
         local_asn: Asn,
         own: Vec<PrefixPattern>,
         any_role: bool,
-    ) -> Edge {
+    ) -> Option<Edge> {
         let files = raw.blocklist_files.map_or_else(Vec::new, |list| list.value);
+        if let Some(extra) = files.get(MAX_FILES) {
+            self.report.error(extra.at, format!("more than {MAX_FILES} blocklist files")).label("too many");
+            return None;
+        }
         let mut blocklist = Blocklist::default();
         for file in &files {
             self.blocklist(file, &mut blocklist);
@@ -29,7 +37,7 @@ impl Checker<'_> {
         blocklist.asns.dedup();
         blocklist.prefixes.sort_unstable();
         blocklist.prefixes.dedup();
-        Edge {
+        Some(Edge {
             bogon_prefixes: raw.bogon_prefixes.map_or_else(shipped::bogon_prefixes, |l| given(l.value)),
             bogon_asns: raw.bogon_asns.map_or_else(shipped::bogon_asns, |l| given(l.value)),
             transit_asns: raw.transit_asns.map_or_else(shipped::transit_asns, |l| given(l.value)),
@@ -40,7 +48,7 @@ impl Checker<'_> {
             blackhole_community: raw
                 .blackhole_community
                 .map_or_else(|| shipped::blackhole_community(local_asn), |b| b.value),
-        }
+        })
     }
 
     /// Reads one file; what is wrong in it, or that it cannot be read, is an error at its name: nothing is let

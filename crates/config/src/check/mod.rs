@@ -96,7 +96,7 @@ pub(crate) fn check(
     let all_keys =
         raw.peers.iter().map(|p| &p.value.keys).chain(raw.dynamic_peers.iter().map(|p| &p.value.keys));
     let any_role = all_keys.into_iter().any(|keys| keys.role.is_some());
-    let edge = checker.edge(raw.edge.map(|(_, raw)| raw).unwrap_or_default(), local_asn, own, any_role);
+    let edge = checker.edge(raw.edge.map(|(_, raw)| raw).unwrap_or_default(), local_asn, own, any_role)?;
     let context = Context { policies, edge, rpki, local_asn };
     let peers = checker.peers(raw.peers, &context);
     let dynamic_peers = checker.dynamic_peers(raw.dynamic_peers, &context);

@@ -1,11 +1,12 @@
 //! What happens to a peer's routes, with the defaults of its kind and role.
 
-use siskin_net::{FamilySet, Role};
+use siskin_net::{FamilyMap, FamilySet, Role};
+use siskin_policy::{Compiled, Needs};
 
 use super::peer::Table;
 use super::{Checker, Context, builtin, checks};
 use crate::model::{
-    AsnRule, IrrFilter, IrrSource, MaxPrefix, MaxPrefixSource, NextHopMode, PeerKind, PolicyChoice,
+    AsnRule, IrrFilter, IrrSource, Limits, MaxPrefix, MaxPrefixSource, NextHopMode, PeerKind, PolicyChoice,
     RouteSettings, Rpki, RpkiMode, SessionSettings,
 };
 use crate::read::raw::PeerKeys;
@@ -36,6 +37,7 @@ impl Checker<'_> {
             self.not_yet("peer.bfd", &table.key("bfd"), bfd.at);
         }
         self.what_one_as_alone_can_have(keys, table);
+        self.irr_without_set(keys, table, import.as_ref());
         let direct = session.is_some_and(|session| session.ttl.is_direct());
         let of = checks::Of { role, external, direct };
         let checks = self.checks(keys, table, &of, &context.edge);
@@ -51,7 +53,7 @@ impl Checker<'_> {
             checks,
             drain: keys.drain.is_some_and(|d| d.value),
             max_prefix: keys.max_prefix.clone().and_then(|m| m.value),
-            max_prefix_out: keys.max_prefix_out.clone().and_then(|m| m.value),
+            max_prefix_out: self.max_prefix_out(keys, table),
             default_originate: keys.default_originate.map_or(FamilySet::EMPTY, |d| d.value),
             next_hop,
             remove_private_as: keys.remove_private_as.map_or(hides_private, |r| r.value),
@@ -115,6 +117,42 @@ impl Checker<'_> {
                 .help("add [rpki] with `servers = [\"HOST:PORT\"]`, the RTR caches to ask");
         }
         mode.value
+    }
+
+    /// `max-prefix-out`, without what says nothing about the way out: a PeeringDB record has the number of prefixes its
+    /// network announces, and `received` counts what is taken.
+    fn max_prefix_out(&mut self, keys: &PeerKeys, table: &Table) -> Option<MaxPrefix> {
+        let given = keys.max_prefix_out.as_ref()?;
+        let limit = given.value.as_ref()?;
+        let (limits, from_record) = match limit.source {
+            MaxPrefixSource::Limits(limits) => (limits, false),
+            MaxPrefixSource::PeeringDb(limits) => (limits, true),
+        };
+        let counts_received = limits.received.iter().any(|(_, limit)| limit.is_some());
+        for (word, there, why) in [
+            ("peeringdb", from_record, "it says how many prefixes the peer announces"),
+            ("received", counts_received, "it counts what the peer announces"),
+        ] {
+            if there && self.warned.insert((word, given.at)) {
+                let message = format!("`{word}` in `{}` limits nothing", table.key("max-prefix-out"));
+                self.report.warning(given.at, message).label(why);
+            }
+        }
+        let limits = Limits { received: FamilyMap::default(), ..limits };
+        (limits != Limits::default())
+            .then(|| MaxPrefix { source: MaxPrefixSource::Limits(limits), ..limit.clone() })
+    }
+
+    /// An import policy that asks for the peer's IRR set needs one.
+    fn irr_without_set(&mut self, keys: &PeerKeys, table: &Table, import: Option<&PolicyChoice>) {
+        let asks = |policy: &Compiled| policy.needs().contains(Needs::IRR);
+        let (Some(PolicyChoice::Named(policy)), Some(name)) = (import, &keys.import) else { return };
+        let no_set = keys.irr.as_ref().is_none_or(|irr| irr.value.is_none());
+        if no_set && asks(policy) && self.warned.insert(("irr match", name.at)) {
+            self.report
+                .warning(name.at, format!("policy `{}` asks for the IRR set of the peer", name.value))
+                .label(format!("[{}] has no `irr`, so nothing matches", table.path));
+        }
     }
 
     /// PeeringDB is asked by AS number, so what comes from there needs a peer of a single one.

@@ -254,6 +254,14 @@ fn a_change_of_a_check_is_told_by_its_name() {
         told("", "checks = { aspa = false, transit-asn = { extra = [1] } }"),
         ["~ peer.a: checks.aspa: true → false, checks.transit-asn: +\"1\""]
     );
+    let client = |on: &str| {
+        let peer = format!("[peer.a]\naddress = '192.0.2.1'\nasn = 64500\nroute-reflector-client = {on}\n");
+        config(&with_router(&peer)).peers["a"].clone()
+    };
+    assert!(
+        client("false").session_differs(&client("true")),
+        "what a client was told is told by another answer"
+    );
     assert_eq!(told("", "drain = true"), ["~ peer.a: drain: false → true"]);
     assert_eq!(
         told("", "role-strict = true"),
@@ -281,6 +289,26 @@ fn limits_of_peeringdb_are_extended_by_numbers() {
         routes_in("", "max-prefix = { peeringdb = true, ipv6 = 9, action = 'warn' }").max_prefix.unwrap();
     let MaxPrefixSource::PeeringDb(limits) = limit.source else { panic!("from PeeringDB") };
     assert_eq!((limits.accepted[Family::Ipv4], limits.accepted[Family::Ipv6]), (None, Some(9)));
+}
+
+#[test]
+fn what_says_nothing_about_the_way_out_is_warned_of() {
+    let peer = |key: &str| format!("[peer.a]\naddress = '192.0.2.1'\nasn = 65001\nmax-prefix-out = {key}\n");
+    let out = |key: &str| config(&with_router(&peer(key))).peers["a"].routes.max_prefix_out.clone();
+    assert_eq!(out("'peeringdb'"), None);
+    assert_eq!(warnings(&peer("'peeringdb'")), ["`peeringdb` in `peer.a.max-prefix-out` limits nothing"]);
+    let limit = out("{ ipv4 = 7, received = { ipv4 = 9 } }").unwrap();
+    let MaxPrefixSource::Limits(limits) = limit.source else { panic!("numbers are numbers") };
+    assert_eq!((limits.accepted[Family::Ipv4], limits.received[Family::Ipv4]), (Some(7), None));
+    assert_eq!(warnings(&peer("{ received = { ipv6 = 9 } }")).len(), 1);
+}
+
+#[test]
+fn an_irr_condition_needs_a_set() {
+    let text = "[policy.p]\nrules = ['accept if irr match']\n\
+                [peer.a]\naddress = '192.0.2.1'\nasn = 65001\nimport = 'p'\n";
+    assert_eq!(warnings(text), ["policy `p` asks for the IRR set of the peer"]);
+    assert_eq!(warnings(&format!("{text}irr = {{ as-set = 'AS-EXAMPLE' }}\n")), [""; 0]);
 }
 
 #[test]
