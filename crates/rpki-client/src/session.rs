@@ -290,8 +290,9 @@ impl Session {
         }
     }
 
-    /// Versions (RFC 8210 section 7): the first answer may be in a lower one than the query, and settles it. A Serial
-    /// Notify before the first answer settles nothing.
+    /// Versions (RFC 8210 section 7): the first answer may be in a lower one than a Reset Query, and settles it; a
+    /// session id, and so the answer to a Serial Query, belongs to one version. A Serial Notify before the first
+    /// answer settles nothing.
     fn settle(&mut self, now: Timestamp, frame: &Frame<'_>) -> Result<(), End> {
         if frame.version == self.version {
             self.settled = self.settled || !matches!(frame.pdu, Pdu::SerialNotify { .. });
@@ -300,7 +301,8 @@ impl Session {
         if !self.settled && matches!(frame.pdu, Pdu::SerialNotify { .. }) {
             return Ok(());
         }
-        if self.settled || frame.version > self.version {
+        let serial = matches!(self.phase, Phase::Asked { full: false, .. });
+        if self.settled || serial || frame.version > self.version {
             return Err(End::Version(frame.version, self.version));
         }
         self.version = frame.version;

@@ -233,6 +233,17 @@ fn an_answer_in_a_lower_version_settles_it() {
 }
 
 #[test]
+fn a_cache_that_was_replaced_by_an_older_one_is_asked_for_everything() {
+    let mut world = World::loaded(2);
+    world.hang_up();
+    assert_eq!(world.connect(), [Sent::Serial(2, 7, 1)]);
+    assert_eq!(world.get(&pdus::response(1, 7)), Err(End::Version(1, 2)));
+    assert_eq!(world.connect(), [Sent::Error(2, 8), Sent::Reset(2)]);
+    world.get(&pdus::answer(1, 7, 1, &[B])).unwrap();
+    assert!(world.has(&[B]));
+}
+
+#[test]
 fn an_answer_in_a_higher_version_is_refused() {
     let mut world = World::new();
     world.connect();
