@@ -6,6 +6,7 @@ use siskin_net::{Family, Vrp};
 
 use super::*;
 use crate::pdus;
+use crate::set::Conflict;
 use crate::union::{Source, Union};
 
 /// What a session says to its cache, and the union its answers end in.
@@ -217,8 +218,8 @@ fn an_unsupported_version_error_lowers_step_by_step() {
     assert_eq!(world.session.version(), Some(0));
     world.hang_up();
     assert_eq!(world.connect(), [Sent::Serial(0, 7, 1)], "what worked is kept");
-    world.hang_up();
     world.now = world.now + s(25 * 3600);
+    world.hang_up();
     assert_eq!(world.connect(), [Sent::Reset(2)], "and forgotten after a day");
 }
 
@@ -261,10 +262,28 @@ fn caches_that_hang_up_on_an_unknown_version_get_the_ones_below() {
     assert_eq!(world.connect(), [Sent::Reset(2)], "none worked: from the top");
     world.get(&pdus::answer(2, 7, 1, &[A])).unwrap();
     world.hang_up();
+    assert_eq!(world.connect(), [Sent::Serial(2, 7, 1)]);
+    world.hang_up();
     for _ in 0..3 {
-        assert_eq!(world.connect(), [Sent::Serial(2, 7, 1)], "a version that has worked is not doubted");
+        assert_eq!(
+            world.connect(),
+            [Sent::Reset(2)],
+            "a version that has worked is not doubted, a session id is"
+        );
         world.hang_up();
     }
+}
+
+#[test]
+fn a_session_id_that_a_cache_reports_as_an_error_is_forgotten() {
+    let mut world = World::loaded(2);
+    world.hang_up();
+    assert_eq!(world.connect(), [Sent::Serial(2, 7, 1)]);
+    let end = world.get(&pdus::error(2, 0, "Session ID mismatch")).unwrap_err();
+    assert!(matches!(end, End::Reported(0, _)));
+    assert_eq!(world.pause(), Duration::ZERO);
+    assert_eq!(world.connect(), [Sent::Reset(2)]);
+    assert!(world.has(&[A]));
 }
 
 #[test]
