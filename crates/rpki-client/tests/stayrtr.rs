@@ -1,4 +1,5 @@
 //! The client against StayRTR, another's cache: each version, changes, a restart with a new session id, two at once.
+#![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test")]
 
 use std::collections::BTreeSet;
 use std::net::TcpListener;

@@ -2,6 +2,13 @@
 //!
 //! Each test drives its cache by hand over TCP on the loopback. Long times are in the unit tests of the session, where
 //! they cost nothing; here timers are set to fractions of a second.
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::cast_possible_truncation,
+    reason = "a test"
+)]
 
 mod big;
 mod failures;
