@@ -36,6 +36,9 @@ pub struct Client {
 #[must_use]
 pub fn start(config: Config, connector: Connector, updates: mpsc::Sender<Update>) -> Client {
     let shared = Arc::new(Shared::new());
+    for server in &config.servers {
+        shared.lock().caches.entry(server.name.clone()).or_default();
+    }
     let (sender, receiver) = watch::channel(config.clone());
     let reload = Arc::new(Notify::new());
     let (stop, stopped) = oneshot::channel();

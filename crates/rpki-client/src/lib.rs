@@ -12,6 +12,7 @@
 mod pdus;
 
 mod client;
+mod end;
 mod entry;
 mod payload;
 mod session;

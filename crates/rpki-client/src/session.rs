@@ -10,10 +10,10 @@ use std::time::Duration;
 
 use siskin_net::Timestamp;
 
+use crate::end::End;
 use crate::payload::{Limits, Payload, Refused};
-use crate::set::Conflict;
 use crate::timers::{Intervals, Timers};
-use crate::wire::{self, ErrorCode, Frame, MAX_VERSION, Malformed, Pdu};
+use crate::wire::{self, ErrorCode, Frame, MAX_VERSION, Pdu};
 
 /// How soon a Serial Notify may be followed: a cache that notifies without end is asked once a second.
 const NOTIFY_GAP: Duration = Duration::from_secs(1);
@@ -33,53 +33,6 @@ pub(crate) trait Host {
     ///
     /// It does not fit what the cache said before.
     fn apply(&mut self, payload: Payload, expires: Timestamp) -> Result<(), Refused>;
-}
-
-/// Why a connection ends.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum End {
-    /// No connection came about.
-    #[error("cannot connect: {0}")]
-    Connect(String),
-    /// The transport failed.
-    #[error("the connection failed: {0}")]
-    Transport(String),
-    /// The cache closed it.
-    #[error("the cache closed the connection{}", if *.0 { "" } else { " without a word" })]
-    Closed(bool),
-    /// Nothing came for too long.
-    #[error("the cache was silent for {0:?} {1}")]
-    Silent(Duration, &'static str),
-    /// The whole answer took too long.
-    #[error("an answer was not complete after {0:?}")]
-    Slow(Duration),
-    /// The cache sent what is no PDU.
-    #[error("the cache sent {}", .0.reason)]
-    Malformed(Malformed),
-    /// The cache sent a PDU where it has no place.
-    #[error("the cache sent {0} where it has no place")]
-    Unexpected(&'static str),
-    /// The cache changed its version in the middle.
-    #[error("the cache answered in version {0}, not {1}")]
-    Version(u8, u8),
-    /// The cache wants another version.
-    #[error("the cache speaks version {0} at most")]
-    Downgrade(u8),
-    /// The cache took another session id.
-    #[error("the cache changed its session id from {0} to {1}")]
-    SessionChanged(u16, u16),
-    /// The cache went back in time.
-    #[error("the cache went back from serial {0} to {1}")]
-    OldSerial(u32, u32),
-    /// An answer that cannot be used.
-    #[error("the cache sent {0}")]
-    Refused(Refused),
-    /// The cache says it has nothing yet.
-    #[error("the cache has no data yet")]
-    NoData,
-    /// The cache reports an error of ours.
-    #[error("the cache reported error {0}: {1}")]
-    Reported(u16, String),
 }
 
 /// Where the last good answer left us.
@@ -290,8 +243,9 @@ impl Session {
         }
     }
 
-    /// Versions (RFC 8210 section 7): the first answer may be in a lower one than the query, and settles it. A Serial
-    /// Notify before the first answer settles nothing.
+    /// Versions (RFC 8210 section 7): the first answer may be in a lower one than a Reset Query, and settles it; a
+    /// session id, and so the answer to a Serial Query, belongs to one version. A Serial Notify before the first
+    /// answer settles nothing.
     fn settle(&mut self, now: Timestamp, frame: &Frame<'_>) -> Result<(), End> {
         if frame.version == self.version {
             self.settled = self.settled || !matches!(frame.pdu, Pdu::SerialNotify { .. });
@@ -300,7 +254,8 @@ impl Session {
         if !self.settled && matches!(frame.pdu, Pdu::SerialNotify { .. }) {
             return Ok(());
         }
-        if self.settled || frame.version > self.version {
+        let serial = matches!(self.phase, Phase::Asked { full: false, .. });
+        if self.settled || serial || frame.version > self.version {
             return Err(End::Version(frame.version, self.version));
         }
         self.version = frame.version;
@@ -400,6 +355,7 @@ impl Session {
     /// The connection is over, or did not come about. Decides when to try again, and how.
     pub(crate) fn closed(&mut self, now: Timestamp, end: &End) {
         let settled = std::mem::take(&mut self.settled);
+        let serial = matches!(self.phase, Phase::Asked { full: false, .. });
         let mut again = None;
         match end {
             End::Downgrade(version) => {
@@ -417,9 +373,12 @@ impl Session {
                     None => self.raise(),
                 }
             }
+            // A cache that does not know our session id ought to send Cache Reset. StayRTR reports corrupt data and
+            // hangs up, and the report may be lost on the way.
+            End::Closed(_) if serial => self.resume = None,
+            End::Reported(..) if serial => again = self.forget(),
             End::SessionChanged(..) | End::OldSerial(..) | End::Refused(Refused::Conflict(_)) => {
-                // Once at once; if the whole set fails too, after the pause that failures get.
-                again = self.resume.take().map(|_| Duration::ZERO);
+                again = self.forget();
             }
             End::Malformed(_) | End::Refused(_) | End::Version(..) => self.resume = None,
             _ => {}
@@ -431,6 +390,11 @@ impl Session {
         self.phase = Phase::Down { retry: now + pause.min(self.intervals.retry) };
     }
 
+    /// The next question is for everything: once at once; if that fails too, after the pause that failures get.
+    fn forget(&mut self) -> Option<Duration> {
+        self.resume.take().map(|_| Duration::ZERO)
+    }
+
     fn lower(&mut self, now: Timestamp, version: u8) {
         self.version = version;
         self.lowered.get_or_insert(now);
@@ -440,19 +404,6 @@ impl Session {
     fn raise(&mut self) {
         self.version = MAX_VERSION;
         self.lowered = None;
-    }
-}
-
-impl End {
-    /// The code of the Error Report that tells the cache.
-    fn code(&self) -> ErrorCode {
-        match self {
-            End::Malformed(fault) => fault.code,
-            End::Version(..) => ErrorCode::UnexpectedVersion,
-            End::Refused(Refused::Conflict(Conflict::Unknown)) => ErrorCode::UnknownWithdrawal,
-            End::Refused(Refused::Conflict(Conflict::Duplicate)) => ErrorCode::DuplicateAnnouncement,
-            _ => ErrorCode::CorruptData,
-        }
     }
 }
 

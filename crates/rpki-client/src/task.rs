@@ -9,8 +9,9 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tracing::{debug, info, warn};
 
+use crate::end::End;
 use crate::payload::{Limits, Payload, Refused};
-use crate::session::{End, Host, Session};
+use crate::session::{Host, Session};
 use crate::shared::{Cache, Shared};
 use crate::union::Source;
 use crate::{Connector, Server, Timers};

@@ -6,6 +6,7 @@ use siskin_net::{Family, Vrp};
 
 use super::*;
 use crate::pdus;
+use crate::set::Conflict;
 use crate::union::{Source, Union};
 
 /// What a session says to its cache, and the union its answers end in.
@@ -217,8 +218,8 @@ fn an_unsupported_version_error_lowers_step_by_step() {
     assert_eq!(world.session.version(), Some(0));
     world.hang_up();
     assert_eq!(world.connect(), [Sent::Serial(0, 7, 1)], "what worked is kept");
-    world.hang_up();
     world.now = world.now + s(25 * 3600);
+    world.hang_up();
     assert_eq!(world.connect(), [Sent::Reset(2)], "and forgotten after a day");
 }
 
@@ -230,6 +231,17 @@ fn an_answer_in_a_lower_version_settles_it() {
     assert_eq!(world.sent(), [Sent::Serial(1, 7, 1)]);
     assert_eq!(world.get(&pdus::response(2, 7)), Err(End::Version(2, 1)));
     assert_eq!(world.sent(), [Sent::Error(1, 8)]);
+}
+
+#[test]
+fn a_cache_that_was_replaced_by_an_older_one_is_asked_for_everything() {
+    let mut world = World::loaded(2);
+    world.hang_up();
+    assert_eq!(world.connect(), [Sent::Serial(2, 7, 1)]);
+    assert_eq!(world.get(&pdus::response(1, 7)), Err(End::Version(1, 2)));
+    assert_eq!(world.connect(), [Sent::Error(2, 8), Sent::Reset(2)]);
+    world.get(&pdus::answer(1, 7, 1, &[B])).unwrap();
+    assert!(world.has(&[B]));
 }
 
 #[test]
@@ -250,10 +262,28 @@ fn caches_that_hang_up_on_an_unknown_version_get_the_ones_below() {
     assert_eq!(world.connect(), [Sent::Reset(2)], "none worked: from the top");
     world.get(&pdus::answer(2, 7, 1, &[A])).unwrap();
     world.hang_up();
+    assert_eq!(world.connect(), [Sent::Serial(2, 7, 1)]);
+    world.hang_up();
     for _ in 0..3 {
-        assert_eq!(world.connect(), [Sent::Serial(2, 7, 1)], "a version that has worked is not doubted");
+        assert_eq!(
+            world.connect(),
+            [Sent::Reset(2)],
+            "a version that has worked is not doubted, a session id is"
+        );
         world.hang_up();
     }
+}
+
+#[test]
+fn a_session_id_that_a_cache_reports_as_an_error_is_forgotten() {
+    let mut world = World::loaded(2);
+    world.hang_up();
+    assert_eq!(world.connect(), [Sent::Serial(2, 7, 1)]);
+    let end = world.get(&pdus::error(2, 0, "Session ID mismatch")).unwrap_err();
+    assert!(matches!(end, End::Reported(0, _)));
+    assert_eq!(world.pause(), Duration::ZERO);
+    assert_eq!(world.connect(), [Sent::Reset(2)]);
+    assert!(world.has(&[A]));
 }
 
 #[test]

@@ -10,9 +10,9 @@ use super::*;
 use crate::payload::Limits;
 
 fn vrp(n: u8) -> Vrp {
-    let n = u128::from(n);
     let family = if n.is_multiple_of(3) { Family::Ipv6 } else { Family::Ipv4 };
-    Vrp { prefix: Prefix::from_bits(family, n << 120, 8), max_len: 8, asn: Asn(n as u32 % 4) }
+    let prefix = Prefix::from_bits(family, u128::from(n) << 120, 8);
+    Vrp { prefix, max_len: 8, asn: Asn(u32::from(n) % 4) }
 }
 
 fn cache(n: u8) -> Source {

@@ -2,10 +2,15 @@
 
 use std::net::IpAddr;
 
+/// A length as it goes on the wire.
+fn length(octets: &[u8]) -> u32 {
+    octets.len().try_into().unwrap()
+}
+
 fn pdu(version: u8, kind: u8, session: u16, body: &[u8]) -> Vec<u8> {
     let mut out = vec![version, kind];
     out.extend(session.to_be_bytes());
-    out.extend((8 + body.len() as u32).to_be_bytes());
+    out.extend((8 + length(body)).to_be_bytes());
     out.extend(body);
     out
 }
@@ -67,7 +72,7 @@ pub(crate) fn aspa(customer: u32, providers: &[u32]) -> Vec<u8> {
 /// Error Report that copies no PDU.
 pub(crate) fn error(version: u8, code: u16, text: &str) -> Vec<u8> {
     let mut body = vec![0; 4];
-    body.extend((text.len() as u32).to_be_bytes());
+    body.extend(length(text.as_bytes()).to_be_bytes());
     body.extend(text.as_bytes());
     pdu(version, 10, code, &body)
 }
