@@ -7,7 +7,6 @@
 mod registry;
 
 use std::collections::HashMap;
-use std::fmt::Write as _;
 use std::io::{BufRead, BufReader, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::str::FromStr;
@@ -246,9 +245,10 @@ impl State {
             (Some('!'), "") => Reply::None,
             (Some('q'), "") => Reply::Quit,
             (Some('n' | 't'), argument) if !argument.is_empty() => done(),
-            (Some('v'), "") => Reply::Data(Some("IRRd -- a stand-in".into())),
+            (Some('v'), "") => Reply::Status(framed("IRRd -- a stand-in", 0)),
             (Some('s'), "-lc") => {
-                Reply::Data(Some(sources.clone().unwrap_or_else(|| self.registry.sources()).join(",").into()))
+                let sources = sources.clone().unwrap_or_else(|| self.registry.sources());
+                Reply::Status(framed(&sources.join(","), 0))
             }
             (Some('s'), list) => match self.registry.choose(list) {
                 Some(chosen) => {
@@ -297,29 +297,29 @@ impl State {
     }
 }
 
+/// An `A` reply whose length is wrong by `off`.
+fn framed(data: &str, off: isize) -> String {
+    format!("A{}\n{data}\nC\n", (data.len() + 1).saturating_add_signed(off))
+}
+
 /// Sends data as the failure has it; `false` ends the connection.
 fn send(stream: &mut TcpStream, data: Option<&str>, failure: Option<Failure>) -> Result<bool> {
-    let mut reply = String::new();
-    let frame = |text: &mut String, data: &str, more: usize, fewer: usize| {
-        // Writing to a string cannot fail.
-        let _ = write!(text, "A{}\n{data}\nC\n", data.len() + 1 + more - fewer);
-    };
-    match (failure, data) {
+    let reply = match (failure, data) {
         (Some(Failure::Hang), _) => {
             // Until the other side, or the end of the server, closes the connection.
             let _ = std::io::copy(stream, &mut std::io::sink());
             return Ok(false);
         }
         (Some(Failure::Failed), _) => {
-            reply.push_str("F An internal error occurred while processing this query.\n")
+            "F An internal error occurred while processing this query.\n".to_owned()
         }
-        (Some(Failure::NotFound), _) | (_, None) => reply.push_str("D\n"),
-        (Some(Failure::Garbage), _) => reply.push_str("\u{1}\u{2}garbage\u{7}\n<html>\n"),
-        (Some(Failure::Junk), Some(data)) => frame(&mut reply, &format!("{data} <junk>"), 0, 0),
-        (Some(Failure::LongLength), Some(data)) => frame(&mut reply, data, 2, 0),
-        (Some(Failure::ShortLength), Some(data)) => frame(&mut reply, data, 0, 2),
-        (_, Some(data)) => frame(&mut reply, data, 0, 0),
-    }
+        (Some(Failure::NotFound), _) | (_, None) => "D\n".to_owned(),
+        (Some(Failure::Garbage), _) => "\u{1}\u{2}garbage\u{7}\n<html>\n".to_owned(),
+        (Some(Failure::Junk), Some(data)) => framed(&format!("{data} <junk>"), 0),
+        (Some(Failure::LongLength), Some(data)) => framed(data, 2),
+        (Some(Failure::ShortLength), Some(data)) => framed(data, -2),
+        (_, Some(data)) => framed(data, 0),
+    };
     match failure {
         Some(Failure::Close) => {
             stream.write_all(reply.as_bytes().get(..reply.len() / 2).unwrap_or_default())?;
