@@ -21,7 +21,7 @@ fn corpus(target: Target) -> Vec<(PathBuf, Vec<u8>)> {
 fn run(target: Target, path: &Path, input: &[u8]) {
     let caught = std::panic::catch_unwind(|| (target.run)(input));
     if caught.is_err() {
-        panic!("{} on a change of {}: {:?}", target.name, path.display(), String::from_utf8_lossy(input));
+        panic!("{} on a change of {}: {input:02x?}", target.name, path.display());
     }
 }
 

@@ -137,6 +137,19 @@ fn broken_attributes_and_nothing_announced_end_the_session() {
     assert_eq!(judge(&body(&[], &[MP_UNREACH], &[]), &DECODE), Accept);
 }
 
+/// The loss of one family is no reason to overlook what the other lacks.
+#[test]
+fn a_missing_next_hop_beside_a_lost_family_withdraws() {
+    let lost: &[u8] = &[0x80, 14, 5, 0, 2, 1, 0, 0];
+    let update = decode_update(&body(&[], &[ORIGIN, PATH, lost], NLRI), &DECODE).unwrap();
+    assert_eq!(update.disposition, DisableFamily);
+    assert!(update.reach.is_empty() && update.attributes.is_none());
+    assert_eq!(
+        update.unreach.iter().map(|u| (u.family, u.prefixes.len())).collect::<Vec<_>>(),
+        [(Family::Ipv4, 1)]
+    );
+}
+
 #[test]
 fn both_families_may_come_in_one_message() {
     let octets = body(&[16, 198, 51], &[MP_REACH, ORIGIN, PATH, NEXT_HOP], NLRI);
