@@ -11,6 +11,7 @@
 
 mod backoff;
 mod book;
+pub mod check;
 mod client;
 mod config;
 mod list;

@@ -21,6 +21,7 @@ use crate::{HostPort, Part};
 use connection::Connection;
 pub use error::FetchError;
 use expand::{answer_of_asns, answer_of_set};
+pub(crate) use reply::Replies;
 
 /// How many octets all replies to one question may have. The largest as-sets are below half of it.
 pub(crate) const MAX_REPLY: usize = 64 << 20;

@@ -20,6 +20,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("cli", &["net", "api", "config"]),
     ("sim", &["net", "bgp", "policy", "rib", "neighbor"]),
     ("interop", &["net"]),
+    ("fuzz", &["net", "bgp", "policy", "config", "rib", "fib", "neighbor", "rpki-client", "irr", "api"]),
 ];
 
 /// What no pure room may depend on: threads of execution, sockets, clocks, randomness.

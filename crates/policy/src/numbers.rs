@@ -102,6 +102,11 @@ impl AsnSet {
         self.0.is_empty()
     }
 
+    /// Its members as inclusive ranges, which neither overlap nor touch, in order.
+    pub fn ranges(&self) -> impl Iterator<Item = (u32, u32)> + '_ {
+        self.0.iter().map(|range| (range.first, range.last))
+    }
+
     /// The only member, if there is but one.
     pub(crate) fn single(&self) -> Option<Asn> {
         match &*self.0 {

@@ -129,6 +129,18 @@ impl PrefixSet {
         self.covers(Prefix::host(address))
     }
 
+    /// Patterns that make this set again, in order; some may be implied by others.
+    pub fn patterns(&self) -> impl Iterator<Item = PrefixPattern> + '_ {
+        self.entries.iter().flat_map(|entry| {
+            let lengths = self.lengths.get(entry.lengths as usize).copied().unwrap_or_default();
+            let range = entry.prefix.len()..=entry.prefix.family().max_len();
+            let all: Vec<u8> = range.filter(|len| lengths.contains(*len)).collect();
+            let runs = all.chunk_by(|a, b| a.saturating_add(1) == *b);
+            let pattern = |run: &[u8]| PrefixPattern::with_lengths(entry.prefix, *run.first()?, *run.last()?);
+            runs.filter_map(pattern).collect::<Vec<_>>()
+        })
+    }
+
     /// How many entries the set takes; patterns that another one implies are not kept.
     #[must_use]
     pub fn len(&self) -> usize {

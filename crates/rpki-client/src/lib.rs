@@ -11,6 +11,7 @@
 #[path = "../tests/cache/pdus.rs"]
 mod pdus;
 
+pub mod check;
 mod client;
 mod end;
 mod entry;

@@ -138,11 +138,16 @@ pub(super) fn aggregator(to: &mut Gathered, value: &[u8], ctx: &DecodeContext) -
         let asn = Asn(u32::from(u16::from_be_bytes([a, b])));
         Aggregator { asn, identifier: BgpIdentifier(u32::from_be_bytes(identifier)) }
     };
-    if aggregator.asn == Asn(0) {
-        return Err(Problem::with("AS 0 (RFC 7607)", Disposition::DiscardAttribute));
-    }
-    to.attributes.aggregator = Some(aggregator);
+    to.attributes.aggregator = Some(of_somebody(aggregator)?);
     Ok(())
+}
+
+/// AS 0 aggregates nothing (RFC 7607 section 2).
+fn of_somebody(aggregator: Aggregator) -> Result<Aggregator, Problem> {
+    match aggregator.asn {
+        Asn(0) => Err(Problem::with("AS 0 (RFC 7607)", Disposition::DiscardAttribute)),
+        _ => Ok(aggregator),
+    }
 }
 
 pub(super) fn put_aggregator(from: &PathAttributes, out: &mut Vec<u8>) -> bool {
@@ -153,7 +158,7 @@ pub(super) fn put_aggregator(from: &PathAttributes, out: &mut Vec<u8>) -> bool {
 }
 
 pub(super) fn as4_aggregator(to: &mut Gathered, value: &[u8], _: &DecodeContext) -> Outcome {
-    to.as4_aggregator = Some(four_octet_aggregator(value)?);
+    to.as4_aggregator = Some(of_somebody(four_octet_aggregator(value)?)?);
     Ok(())
 }
 

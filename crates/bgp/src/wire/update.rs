@@ -179,7 +179,7 @@ impl Reader<'_> {
         if !reach.prefixes.is_empty() {
             if let Some(next_hop) = self.gathered.next_hop {
                 reach.next_hop = next_hop;
-            } else if self.update.disposition < Disposition::TreatAsWithdraw {
+            } else if !self.withdraws() {
                 self.fault((3, "NEXT_HOP"), "missing", Disposition::TreatAsWithdraw, &[]);
             }
             self.update.reach.push(reach);

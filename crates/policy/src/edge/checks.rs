@@ -162,11 +162,17 @@ pub fn own_prefix_rules(own: &[Prefix]) -> Vec<String> {
     reject_each(Builtin::OwnPrefix, patterns, |list| format!("prefix in {list}"))
 }
 
-/// `next-hop`: the next hop is none of these, the peer's addresses. `None` if none is known.
+/// `next-hop`: the next hop is not the address of the peer. One of the other family cannot be compared, so it passes.
+/// `None` of a link-local address, which says nothing of the global one behind it.
 #[must_use]
-pub fn next_hop_rule(peer: &[IpAddr]) -> Option<String> {
-    let hosts = bracketed(peer.iter().copied().map(Prefix::host));
-    (!peer.is_empty()).then(|| reject(Builtin::NextHop, format!("not next-hop in {hosts}")))
+pub fn next_hop_rule(peer: IpAddr) -> Option<String> {
+    let other = match peer {
+        IpAddr::V6(address) if address.is_unicast_link_local() => return None,
+        IpAddr::V6(_) => Family::Ipv4,
+        IpAddr::V4(_) => Family::Ipv6,
+    };
+    let list = bracketed([Prefix::host(peer), Prefix::default_route(other)]);
+    Some(reject(Builtin::NextHop, format!("not next-hop in {list}")))
 }
 
 /// `transit-asn`: one of these AS numbers is in the path. The peer's own never counts.

@@ -292,7 +292,7 @@ fn checks_of_attributes() {
     type Change = fn(&mut PathAttributes);
     let own = [OWN, Asn(64501)];
     let path = |asns: &[u32]| AsPath::from_sequence(asns.iter().copied().map(Asn));
-    let addresses: [IpAddr; 2] = ["198.18.0.7".parse().unwrap(), "fe80::7".parse().unwrap()];
+    let address: IpAddr = "198.18.0.7".parse().unwrap();
     let own_addresses: [IpAddr; 1] = ["198.18.0.1".parse().unwrap()];
     let cases: Vec<(&str, Vec<String>, Change)> = vec![
         ("as-loop", checks::as_loop_rule(&own, 0).into_iter().collect(), |a| {
@@ -323,7 +323,7 @@ fn checks_of_attributes() {
         ("path-length", vec![checks::path_length_rule(MAX_PATH_LEN)], |a| {
             a.as_path = a.as_path.prepended(Asn(1000), 99);
         }),
-        ("next-hop", checks::next_hop_rule(&addresses).into_iter().collect(), |a| {
+        ("next-hop", checks::next_hop_rule(address).into_iter().collect(), |a| {
             a.next_hop = siskin_net::NextHop::new("198.18.0.8".parse().unwrap());
         }),
         ("transit-asn", checks::transit_asn_rules(TRANSIT_ASNS, Asn(174)), |a| {
@@ -367,7 +367,13 @@ fn checks_of_attributes() {
     let rules = checks::transit_asn_rules(TRANSIT_ASNS, Asn(174));
     assert!(!rejects("transit-asn", rules, "192.0.2.0/24", &cogent, &GOOD), "the peer itself");
     assert_eq!(checks::as_loop_rule(&[], 0), None);
-    assert_eq!(checks::next_hop_rule(&[]), None);
+    assert_eq!(checks::next_hop_rule("fe80::1".parse().unwrap()), None);
+    let mut six = clean();
+    six.next_hop = siskin_net::NextHop::new("2001:db8::1".parse().unwrap());
+    for (peer, rejected) in [("198.18.0.7", false), ("2001:db8::1", false), ("2001:db8::2", true)] {
+        let rules = checks::next_hop_rule(peer.parse().unwrap()).into_iter().collect();
+        assert_eq!(rejects("next-hop", rules, "2600::/32", &six, &GOOD), rejected, "{peer}");
+    }
     assert_eq!(checks::role_leak_rule(Role::Provider, Asn(1)), None);
 }
 

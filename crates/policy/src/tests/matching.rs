@@ -36,7 +36,9 @@ proptest! {
             prop_assert_eq!(set.contains(prefix), patterns.iter().any(|p| p.matches(prefix)), "{} in {:?}", prefix, patterns);
             let covered = patterns.iter().any(|p| p.prefix().contains(prefix.address()));
             prop_assert_eq!(set.contains_address(prefix.address()), covered);
+            prop_assert_eq!(set.covers(prefix), patterns.iter().any(|p| p.prefix().covers(prefix)));
         }
+        prop_assert_eq!(set.patterns().collect::<PrefixSet>(), set.clone());
         let mut shuffled = patterns.clone();
         shuffled.reverse();
         prop_assert_eq!(set, shuffled.into_iter().collect::<PrefixSet>());

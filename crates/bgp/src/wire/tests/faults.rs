@@ -138,6 +138,33 @@ fn broken_attributes_and_nothing_announced_end_the_session() {
 }
 
 #[test]
+fn as_0_aggregates_nothing_by_either_name() {
+    let old = DecodeContext { four_octet_as: false, ..DECODE };
+    let path: &[u8] = &[0x40, 2, 4, 2, 1, 0xfb, 0xf5];
+    let aggregator: &[u8] = &[0xc0, 7, 6, 0x5b, 0xa0, 192, 0, 2, 9];
+    for (asn, disposition, taken) in [(0u32, DiscardAttribute, 23456), (65537, Accept, 65537)] {
+        let as4 = [&[0xc0, 18, 8], &asn.to_be_bytes()[..], &[192, 0, 2, 9]].concat();
+        let octets = body(&[], &[ORIGIN, path, NEXT_HOP, aggregator, &as4], NLRI);
+        let update = decode_update(&octets, &old).unwrap();
+        assert_eq!(update.disposition, disposition);
+        assert_eq!(update.attributes.unwrap().aggregator.unwrap().asn, Asn(taken));
+    }
+}
+
+/// The loss of one family is no reason to overlook what the other lacks.
+#[test]
+fn a_missing_next_hop_beside_a_lost_family_withdraws() {
+    let lost: &[u8] = &[0x80, 14, 5, 0, 2, 1, 0, 0];
+    let update = decode_update(&body(&[], &[ORIGIN, PATH, lost], NLRI), &DECODE).unwrap();
+    assert_eq!(update.disposition, DisableFamily);
+    assert!(update.reach.is_empty() && update.attributes.is_none());
+    assert_eq!(
+        update.unreach.iter().map(|u| (u.family, u.prefixes.len())).collect::<Vec<_>>(),
+        [(Family::Ipv4, 1)]
+    );
+}
+
+#[test]
 fn both_families_may_come_in_one_message() {
     let octets = body(&[16, 198, 51], &[MP_REACH, ORIGIN, PATH, NEXT_HOP], NLRI);
     let update = decode_update(&octets, &DECODE).unwrap();

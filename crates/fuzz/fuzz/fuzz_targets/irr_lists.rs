@@ -1,0 +1,4 @@
+//! `irr_lists` under cargo-fuzz.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| siskin_fuzz::run("irr_lists", data));

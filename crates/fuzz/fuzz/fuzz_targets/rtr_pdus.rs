@@ -1,0 +1,4 @@
+//! `rtr_pdus` under cargo-fuzz.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| siskin_fuzz::run("rtr_pdus", data));
