@@ -121,7 +121,8 @@ pub struct Route<'a> {
 pub struct Counts {
     /// Records that were given.
     pub records: u64,
-    /// Of these, records of a kind that holds no routes for us.
+    /// What has no route of BGP for us: records of other kinds, messages that are no UPDATE, RIB entries without attributes
+    /// (the collector's own routes).
     pub skipped: u64,
     /// Routes that were handed on.
     pub routes: u64,
@@ -218,8 +219,12 @@ impl Reader {
         for _ in 0..count {
             let entry = RibEntry::take(&mut rest, add_path).ok_or(MrtError::Malformed)?;
             let peer = self.peers.get(usize::from(entry.peer)).ok_or(MrtError::UnknownPeer(entry.peer))?;
+            if entry.attributes.is_empty() {
+                self.counts.skipped = self.counts.skipped.saturating_add(1);
+                continue;
+            }
             let ctx = self.context(true, false);
-            let written = write_update(family, nlri, entry.attributes, &mut self.update);
+            let written = write_update(family, nlri, peer.address, entry.attributes, &mut self.update);
             let read = written.and_then(|()| decode_update(&self.update, &ctx).ok());
             let route = read.as_ref().and_then(|update| {
                 let prefix = *update.reach.first()?.prefixes.first()?;
@@ -301,37 +306,59 @@ impl<'a> RibEntry<'a> {
 }
 
 /// Writes the body of the UPDATE that a RIB entry was once, so that there is one decoder of attributes and not two.
-/// `nlri` is the prefix as it stands in the record, which is as it stands in a message. `None`: an UPDATE has no room.
-fn write_update(family: Family, nlri: &[u8], mut attributes: &[u8], out: &mut Vec<u8>) -> Option<()> {
-    const MP_REACH: u8 = 14;
-    const EXTENDED_LENGTH: u8 = 0x10;
+/// `nlri` is the prefix as it stands in the record, which is as it stands in a message. BIRD's IPv6 tables have no next
+/// hop: the peer's address stands in. `None`: an UPDATE has no room.
+fn write_update(
+    family: Family,
+    nlri: &[u8],
+    peer: IpAddr,
+    mut attributes: &[u8],
+    out: &mut Vec<u8>,
+) -> Option<()> {
     out.clear();
     out.extend_from_slice(&[0; 4]);
     let mut inside = false;
     while let Some(attribute) = next_attribute(&mut attributes) {
-        if attribute.code != MP_REACH {
+        if attribute.code == MP_REACH {
+            inside = true;
+            put_mp_reach(family, attribute.flags, next_hop_of(attribute.value), nlri, out)?;
+        } else {
             out.extend_from_slice(attribute.octets);
-            continue;
         }
+    }
+    if !inside && family == Family::Ipv6 {
         inside = true;
-        let next_hop = next_hop_of(attribute.value);
-        let len = next_hop.len().checked_add(nlri.len())?.checked_add(5)?;
-        out.extend_from_slice(&[attribute.flags | EXTENDED_LENGTH, MP_REACH]);
-        out.extend_from_slice(&u16::try_from(len).ok()?.to_be_bytes());
-        out.extend_from_slice(&family.afi().to_be_bytes());
-        out.extend_from_slice(&[family.safi(), u8::try_from(next_hop.len()).ok()?]);
-        out.extend_from_slice(next_hop);
-        // The reserved octet.
-        out.push(0);
-        out.extend_from_slice(nlri);
+        let address = match peer {
+            IpAddr::V4(address) => address.to_ipv6_mapped(),
+            IpAddr::V6(address) => address,
+        };
+        put_mp_reach(family, OPTIONAL, &address.octets(), nlri, out)?;
     }
     // What ends inside an attribute is for the decoder to judge.
     out.extend_from_slice(attributes);
     let len = u16::try_from(out.len().checked_sub(4)?).ok()?;
     out.get_mut(2..4)?.copy_from_slice(&len.to_be_bytes());
-    if !inside && family == Family::Ipv4 {
+    if !inside {
         out.extend_from_slice(nlri);
     }
+    Some(())
+}
+
+const MP_REACH: u8 = 14;
+const OPTIONAL: u8 = 0x80;
+const EXTENDED_LENGTH: u8 = 0x10;
+
+/// Appends MP_REACH_NLRI as a message has it.
+fn put_mp_reach(family: Family, flags: u8, next_hop: &[u8], nlri: &[u8], out: &mut Vec<u8>) -> Option<()> {
+    let len = next_hop.len().checked_add(nlri.len())?.checked_add(5)?;
+    out.extend_from_slice(&[flags | EXTENDED_LENGTH, MP_REACH]);
+    out.extend_from_slice(&u16::try_from(len).ok()?.to_be_bytes());
+    out.extend_from_slice(&family.afi().to_be_bytes());
+    out.extend_from_slice(&[family.safi(), u8::try_from(next_hop.len()).ok()?]);
+    out.extend_from_slice(next_hop);
+    // The reserved octet.
+    out.push(0);
+    out.extend_from_slice(nlri);
     Some(())
 }
 

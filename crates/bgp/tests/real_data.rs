@@ -14,12 +14,13 @@ use std::net::IpAddr;
 
 use bytes::BytesMut;
 use siskin_bgp::attr::{AsPath, Disposition};
+use siskin_bgp::mrt as table;
 use siskin_bgp::wire::{
     DecodeContext, EXTENDED_MAX_LEN, EncodeContext, MAX_LEN, Message, MessageType, Notification, Update,
     decode_update, encode_update, encode_withdraw, frame, message_type,
 };
 use siskin_bgp::{PathAttributes, compact};
-use siskin_net::{Asn, Family, FamilySet, Prefix};
+use siskin_net::{Asn, Family, FamilyMap, FamilySet, Prefix};
 
 mod mrt;
 
@@ -102,6 +103,47 @@ fn update_files_of_collectors_are_read_as_two_other_readers_read_them() {
     assert_eq!((churn.announced, churn.withdrawn, churn.faults), (159_948, 2_626, 0));
     let churn = file("rrc-updates.20160811.1600.gz");
     assert_eq!((churn.announced, churn.withdrawn, churn.faults), (39_256, 1_956, 0));
+}
+
+/// The routes of a file by the library's own reader: how many of each family.
+fn routes(file: &[u8], external: bool) -> (FamilyMap<u64>, table::Counts) {
+    let mut reader = table::Reader::new(external);
+    let mut found = FamilyMap::<u64>::default();
+    let mut rest = file;
+    while let Some((header, body)) = table::next_record(&mut rest).expect("a whole file") {
+        reader.record(&header, body, |route| found[route.prefix.family()] += 1).expect("a record");
+    }
+    (found, reader.counts())
+}
+
+/// The entries of tables were counted by a reader that does not look at attributes, the routes of update files by the two
+/// readers above.
+#[test]
+fn tables_and_update_files_give_all_their_routes() {
+    let Some(data) = mrt::data() else {
+        println!("no real data here: the tables of the unit tests are all there is");
+        return;
+    };
+    for (name, ipv4, ipv6, unreadable) in [
+        ("small/bgpdump-bview.64k_stream_overflow.gz", 0, 23, 0),
+        // Of 62 entries each, two are the router's own.
+        ("small/bgpdump-bview.ipv4_unicast_add_path.gz", 60, 0, 0),
+        ("small/bgpdump-bview.ipv6_unicast_add_path.gz", 0, 60, 0),
+        // Six of 18, four of 10.
+        ("small/mrtparse-bird-mrtdump_rib", 12, 0, 0),
+        ("small/mrtparse-bird6-mrtdump_rib", 0, 6, 0),
+        ("small/mrtparse-openbgpd_rib_table-v2", 11, 20, 0),
+        ("small/mrtparse-quagga_rib", 3, 6, 0),
+        ("rrc-updates.20190101.0000.gz", 150_389, 9_559, 0),
+        ("rrc-updates.20160811.1600.gz", 32_710, 6_546, 0),
+        // One UPDATE has AS 0 in its path.
+        ("pch-updates.20151023.et-header.gz", 577_733, 0, 1),
+    ] {
+        let (found, counts) = routes(&mrt::read(&data.join("mrt").join(name)), false);
+        let is = (found[Family::Ipv4], found[Family::Ipv6], counts.unreadable);
+        assert_eq!(is, (ipv4, ipv6, unreadable), "{name}: {counts:?}");
+        assert_eq!(counts.routes, ipv4 + ipv6, "{name}");
+    }
 }
 
 fn synthetic_table() {

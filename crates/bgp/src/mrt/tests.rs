@@ -136,6 +136,24 @@ fn a_table_reads_as_the_routes_in_it() {
 }
 
 #[test]
+fn what_other_routers_leave_out_is_made_up_for() {
+    let file = [
+        peer_table(),
+        // The router's own route has no attributes; an IPv6 route of BIRD has no next hop.
+        rib(4, &V6, &[entry(0, None, &[]), entry(1, None, &common(1)), entry(0, None, &common(2))]),
+    ]
+    .concat();
+    let (routes, errors, counts) = read(&file, true);
+    let expected = [
+        "2001:db8:4711::/48 from AS4200000001 2001:db8::1: 1 via 2001:db8::1",
+        "2001:db8:4711::/48 from AS64496 192.0.2.1: 2 via ::ffff:192.0.2.1",
+    ];
+    assert_eq!(routes, expected);
+    assert!(errors.is_empty());
+    assert_eq!(counts, Counts { records: 2, skipped: 1, routes: 2, unreadable: 0 });
+}
+
+#[test]
 fn path_identifiers_are_kept() {
     let short = [&[16][..], &GLOBAL].concat();
     let file = [
