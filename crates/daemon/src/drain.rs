@@ -59,7 +59,9 @@ impl Daemon {
         }
         for (name, drain) in changed {
             match drain {
-                Drain::Graceful => tracing::info!(peer = %name, "drained: GRACEFUL_SHUTDOWN is sent, then nothing"),
+                Drain::Graceful => {
+                    tracing::info!(peer = %name, "drained: GRACEFUL_SHUTDOWN is sent, then nothing")
+                }
                 Drain::Silent => tracing::info!(peer = %name, "drained: nothing is sent"),
                 Drain::No => tracing::info!(peer = %name, "no longer drained"),
             }

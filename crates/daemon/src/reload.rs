@@ -228,11 +228,11 @@ impl Daemon {
             facts: self.sources.facts.clone(),
             lists: running.lists.clone(),
             blackhole_community: running.config.edge.blackhole_community,
-            own_community: running
-                .config
-                .edge
-                .communities
-                .then_some(LargeCommunity(running.config.router.asn.0, 0, OWN_ROUTE)),
+            own_community: running.config.edge.communities.then_some(LargeCommunity(
+                running.config.router.asn.0,
+                0,
+                OWN_ROUTE,
+            )),
             restart: self.restart.clone(),
             keeps: running.config.kernel.install && running.config.kernel.on_stop == OnStop::Keep,
         }

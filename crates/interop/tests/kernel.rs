@@ -155,7 +155,10 @@ fn a_gateway_that_answers_no_more_is_left_before_its_session() -> Result {
         installed(&up.us, V4, &BOTH4[1..])?;
         println!("left after {:?}", start.elapsed());
         let state = up.siskin.cli_json(&["peers"])?;
-        assert_eq!(state.as_array().map(|l| l.iter().filter(|p| p["state"] == "established").count()), Some(2));
+        assert_eq!(
+            state.as_array().map(|l| l.iter().filter(|p| p["state"] == "established").count()),
+            Some(2)
+        );
         up.first_ns.ip("link set eth0 arp on")?;
         let start = Instant::now();
         installed(&up.us, V4, &BOTH4)?;

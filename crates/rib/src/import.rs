@@ -282,6 +282,5 @@ impl ImportProfile {
     }
 }
 
-
 #[cfg(test)]
 mod tests;

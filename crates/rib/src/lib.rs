@@ -26,11 +26,13 @@ pub use config::{FibAction, Multipath, PeerInfo, RibConfig};
 pub use decision::{NotShared, Step};
 pub use export::{Drain, ExportProfile, NextHopMode, Outbox};
 pub use import::{
-    Check, EdgeRules, Facts, ImportProfile, IrrFilter, IrrList, LimitAction, PrefixCheck, PrefixLimits, RpkiMode, Touched,
+    Check, EdgeRules, Facts, ImportProfile, IrrFilter, IrrList, LimitAction, PrefixCheck, PrefixLimits,
+    RpkiMode, Touched,
 };
 pub use nexthop::NextHopRequest;
 pub use peers::PathCounts;
 pub use rib::{
-    CheckOutcome, Cursor, ExplainedPath, Explanation, ExportOutcome, ExportedRoute, FibUpdate, Judged, LimitEvent,
-    LimitKind, LimitOf, Lost, Memory, Page, PathView, PeerCounts, Rib, RibEvent, Route, TableCounts, View,
+    CheckOutcome, Cursor, ExplainedPath, Explanation, ExportOutcome, ExportedRoute, FibUpdate, Judged,
+    LimitEvent, LimitKind, LimitOf, Lost, Memory, Page, PathView, PeerCounts, Rib, RibEvent, Route,
+    TableCounts, View,
 };

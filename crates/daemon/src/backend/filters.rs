@@ -4,8 +4,8 @@ use std::time::{Duration, SystemTime};
 
 use siskin_api::{
     ApiError, CoveringVrp, DataOrigin, Done, IrrRefreshRequest, IrrSet, IrrSetQuery, IrrSetState, IrrSetView,
-    IrrStatus, PeeringDbRecord, PeeringDbStatus, PerFamily, RpkiChange, RpkiCheck, RpkiCheckQuery, RpkiServer,
-    RpkiState, RpkiStatus, SlurmStatus,
+    IrrStatus, PeeringDbRecord, PeeringDbStatus, PerFamily, RpkiChange, RpkiCheck, RpkiCheckQuery,
+    RpkiServer, RpkiState, RpkiStatus, SlurmStatus,
 };
 use siskin_irr::{Part, SetStatus, State};
 use siskin_net::{Asn, Family};
@@ -126,7 +126,8 @@ impl Daemon {
         };
         let limit = query.page_limit();
         let families = Family::ALL.into_iter().filter(|family| query.family.is_none_or(|f| f == *family));
-        let all: Vec<_> = families.flat_map(|family| view.prefixes[family].iter().flat_map(|l| l.iter())).collect();
+        let all: Vec<_> =
+            families.flat_map(|family| view.prefixes[family].iter().flat_map(|l| l.iter())).collect();
         let members = view.members.as_deref().unwrap_or_default();
         Ok(IrrSetView {
             as_set: name.to_owned(),

@@ -209,7 +209,8 @@ impl LimitsOf<'_> {
         if limit.is_none() && received_limit.is_none() {
             return None;
         }
-        let percent = |count: u64, limit: Option<u64>| limit.map_or(0, |l| (count * 100).checked_div(l).unwrap_or(100));
+        let percent =
+            |count: u64, limit: Option<u64>| limit.map_or(0, |l| (count * 100).checked_div(l).unwrap_or(100));
         let reached = percent(counted + blocked, limit).max(percent(received + refused, received_limit));
         let beyond = |count: u64, limit: Option<u64>| limit.is_some_and(|limit| count > limit);
         let over = beyond(counted + blocked, limit) || beyond(received + refused, received_limit);

@@ -257,9 +257,10 @@ impl Words {
 
     /// A rule that rejected a path: its name, and what it objects to.
     fn rejection(&self, rule: RuleId, path: &PathView) -> Rejection {
-        let reason = path.judge.as_ref().and_then(|judge| {
-            judge.reason(rule, path.prefix, &path.received, clock::unix_ms() / 1000)
-        });
+        let reason = path
+            .judge
+            .as_ref()
+            .and_then(|judge| judge.reason(rule, path.prefix, &path.received, clock::unix_ms() / 1000));
         let (rule, text) = self.rule(rule);
         Rejection { rule, text: reason.unwrap_or(text) }
     }

@@ -48,9 +48,7 @@ pub(super) fn irr_filter(peer: &Peer, extras: &Extras) -> Option<IrrFilter> {
     let label = match (&extras.lists, &filter.as_set) {
         (Some(lists), _) => lists.label.clone(),
         (None, IrrSource::Auto) => "the as-set of PeeringDB".to_owned(),
-        (None, IrrSource::Sets(sets)) => {
-            sets.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
-        }
+        (None, IrrSource::Sets(sets)) => sets.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "),
     };
     Some(IrrFilter {
         label: label.into(),

@@ -57,14 +57,18 @@ impl Extras {
     fn received_limit(&self, config: &MaxPrefix, family: Family) -> Option<u32> {
         match &config.source {
             MaxPrefixSource::Limits(limits) => limits.received[family],
-            MaxPrefixSource::PeeringDb(limits) => limits.received[family].or_else(|| self.recorded_limit(family)),
+            MaxPrefixSource::PeeringDb(limits) => {
+                limits.received[family].or_else(|| self.recorded_limit(family))
+            }
         }
     }
 
     fn accepted_limit(&self, config: &MaxPrefix, family: Family) -> Option<u32> {
         match &config.source {
             MaxPrefixSource::Limits(limits) => limits.accepted[family],
-            MaxPrefixSource::PeeringDb(limits) => limits.accepted[family].or_else(|| self.recorded_limit(family)),
+            MaxPrefixSource::PeeringDb(limits) => {
+                limits.accepted[family].or_else(|| self.recorded_limit(family))
+            }
         }
     }
 

@@ -100,7 +100,11 @@ impl Daemon {
     }
 
     /// The list that import looks into, made aside: an as-set may have millions of prefixes.
-    pub(crate) async fn build_list(&self, peer: &Peer, lists: Option<Arc<PeerLists>>) -> Option<Arc<IrrList>> {
+    pub(crate) async fn build_list(
+        &self,
+        peer: &Peer,
+        lists: Option<Arc<PeerLists>>,
+    ) -> Option<Arc<IrrList>> {
         let filter = peer.routes.irr.clone()?;
         let built = tokio::task::spawn_blocking(move || Arc::new(build(&filter, lists.as_deref())));
         built.await.ok()

@@ -248,12 +248,7 @@ fn client_config(config: &Config) -> siskin_rpki_client::Config {
         servers: rpki.servers.iter().map(server).collect(),
         slurm: rpki.slurm.clone(),
         state_file: rpki.state.then(|| config.router.state_dir.join("rpki.vrps")),
-        timers: Timers {
-            refresh: rpki.refresh,
-            retry: rpki.retry,
-            expire: rpki.expire,
-            ..Timers::default()
-        },
+        timers: Timers { refresh: rpki.refresh, retry: rpki.retry, expire: rpki.expire, ..Timers::default() },
     }
 }
 

@@ -5,9 +5,7 @@
 use siskin_bgp::PathAttributes;
 use siskin_bgp::attr::{AsPath, Community, ExtendedCommunity};
 use siskin_net::{Asn, Family, NextHop, Prefix, Role, RouteSource};
-use siskin_policy::{
-    Builtin, Facts, NextHopAction, NoFacts, Outcome, PeerView, RouteView, RuleId, evaluate,
-};
+use siskin_policy::{Builtin, Facts, NextHopAction, NoFacts, Outcome, PeerView, RouteView, RuleId, evaluate};
 use smallvec::SmallVec;
 
 use super::profile::{Drain, ExportProfile, NextHopMode};

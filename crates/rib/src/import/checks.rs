@@ -68,8 +68,16 @@ impl Check {
             applies: |p| p.edge.blocked_asns.is_some(),
             fails: |p, a| p.blocked_asn(a).is_some(),
         },
-        Check { reason: Builtin::RpkiGate, applies: |p| p.edge.rpki != RpkiMode::Off, fails: |p, _| p.facts.gate_closed },
-        Check { reason: Builtin::AspaInvalid, applies: |p| p.edge.aspa && p.facts.aspas.is_some(), fails: aspa_invalid },
+        Check {
+            reason: Builtin::RpkiGate,
+            applies: |p| p.edge.rpki != RpkiMode::Off,
+            fails: |p, _| p.facts.gate_closed,
+        },
+        Check {
+            reason: Builtin::AspaInvalid,
+            applies: |p| p.edge.aspa && p.facts.aspas.is_some(),
+            fails: aspa_invalid,
+        },
     ];
 
     /// Whether a path of the peer passes.
@@ -149,7 +157,8 @@ fn long_path(profile: &ImportProfile, attributes: &PathAttributes) -> bool {
 }
 
 fn aspa_invalid(profile: &ImportProfile, attributes: &PathAttributes) -> bool {
-    let verified = profile.facts.aspas.as_ref().map(|t| t.verify(&attributes.as_path, profile.asn, profile.role));
+    let verified =
+        profile.facts.aspas.as_ref().map(|t| t.verify(&attributes.as_path, profile.asn, profile.role));
     verified == Some(Aspa::Invalid)
 }
 

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use siskin_bgp::attr::{Community, LargeCommunity};
 use siskin_bgp::PathAttributes;
+use siskin_bgp::attr::{Community, LargeCommunity};
 use siskin_net::FamilyMap;
 use siskin_policy::{AsnSet, PrefixSet};
 

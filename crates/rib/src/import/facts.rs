@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use siskin_bgp::attr::AsPath;
 use siskin_net::{Asn, FamilyMap, Prefix};
-use siskin_policy::{Aspa, AsnSet, AspaTable, PeerView, PrefixSet, Rpki, VrpTable};
+use siskin_policy::{AsnSet, Aspa, AspaTable, PeerView, PrefixSet, Rpki, VrpTable};
 
 use super::ImportProfile;
 

@@ -27,9 +27,7 @@ impl ImportProfile {
                 Some(format!("the path begins with {first}, the peer is {}", self.asn))
             }
             Builtin::OwnNextHop => Some(format!("{} is ours", received.next_hop)),
-            Builtin::NextHop => {
-                Some(format!("{} is not the peer {}", received.next_hop, self.address?))
-            }
+            Builtin::NextHop => Some(format!("{} is not the peer {}", received.next_hop, self.address?)),
             Builtin::RoleLeak => Some(format!("OTC {} from a {}", received.otc?, self.role?.name())),
             Builtin::BogonAsn => self.bogon_asn(received).map(in_the_path),
             Builtin::TransitAsn => self.transit_asn(received).map(in_the_path),
@@ -48,9 +46,7 @@ impl ImportProfile {
                 let (shortest, longest) = self.edge.prefix_length?[prefix.family()];
                 Some(format!("/{} is not within /{shortest} to /{longest}", prefix.len()))
             }
-            Builtin::RpkiInvalid => {
-                Some(explain_origin(self.facts.vrps.as_ref()?, prefix, stage.origin))
-            }
+            Builtin::RpkiInvalid => Some(explain_origin(self.facts.vrps.as_ref()?, prefix, stage.origin)),
             Builtin::RpkiNotValid => Some(match self.facts.vrps {
                 Some(_) => "no VRP covers it".to_owned(),
                 None => "there are no VRPs".to_owned(),
@@ -83,7 +79,8 @@ impl ImportProfile {
 impl IrrFilter {
     /// `AS-EXAMPLE (11,204 prefixes, 3 h old)`.
     fn describe(&self, family: Family, now: u64) -> String {
-        let Some((list, entries)) = self.list.as_ref().and_then(|list| Some((list, list.entries[family]?))) else {
+        let Some((list, entries)) = self.list.as_ref().and_then(|list| Some((list, list.entries[family]?)))
+        else {
             return self.label.to_string();
         };
         let age = age(now.saturating_sub(list.fetched));
@@ -121,7 +118,10 @@ mod tests {
 
     #[test]
     fn numbers_and_ages_are_short() {
-        assert_eq!([0, 999, 1_000, 11_204, 1_000_000].map(grouped), ["0", "999", "1,000", "11,204", "1,000,000"]);
+        assert_eq!(
+            [0, 999, 1_000, 11_204, 1_000_000].map(grouped),
+            ["0", "999", "1,000", "11,204", "1,000,000"]
+        );
         let ages = [5, 119, 120, 7_199, 7_200, 172_799, 172_800, 900_000].map(age);
         assert_eq!(ages, ["5 s", "119 s", "2 min", "119 min", "2 h", "47 h", "2 d", "10 d"]);
     }

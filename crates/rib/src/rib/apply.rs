@@ -234,9 +234,11 @@ fn is_full(limits: PrefixLimits, count: u64, limit: Option<u32>) -> bool {
 
 /// The verdict on a path that is not among the accepted ones, as the limit of these allows it.
 fn limit(accepted: Accepted, limits: PrefixLimits, counts: &PathCounts) -> Accepted {
-    accepted.and_then(|set| {
-        if is_full(limits, counts.accepted, limits.accepted) { Err(BLOCKED) } else { Ok(set) }
-    })
+    accepted.and_then(
+        |set| {
+            if is_full(limits, counts.accepted, limits.accepted) { Err(BLOCKED) } else { Ok(set) }
+        },
+    )
 }
 
 /// A path of an earlier session counts for this one from now on: a stale one is confirmed, and one of a dead session that

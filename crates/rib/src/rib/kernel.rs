@@ -100,7 +100,8 @@ impl Rib {
     fn action(&self, family: Family, dest: DestId) -> Option<FibAction> {
         let best = self.tables[family].best(dest)?;
         let action = self.peers.get(best.peer)?.info.fib;
-        let discards = || self.attrs.next_hops.is_discard(self.attrs.key(best.accepted().unwrap_or_default()).next_hop);
+        let discards =
+            || self.attrs.next_hops.is_discard(self.attrs.key(best.accepted().unwrap_or_default()).next_hop);
         Some(if action == FibAction::Resolve && discards() { FibAction::Blackhole } else { action })
     }
 

@@ -61,7 +61,8 @@ impl Rib {
             if limits.action == LimitAction::End {
                 continue;
             }
-            let fits = |limit: Option<u32>| limit.is_none_or(|l| counts.accepted + counts.blocked <= u64::from(l));
+            let fits =
+                |limit: Option<u32>| limit.is_none_or(|l| counts.accepted + counts.blocked <= u64::from(l));
             if counts.blocked > 0 && fits(limits.accepted) {
                 self.walks.waiting().judge.insert(id.0.into());
             }

@@ -10,8 +10,8 @@ use siskin_policy::RuleId;
 use super::Rib;
 use super::turn::{Unusable, candidate};
 use crate::config::PeerInfo;
-use crate::import::ImportProfile;
 use crate::export::{Exported, Input, OWN_DEFAULT, Outgoing};
+use crate::import::ImportProfile;
 use crate::peers::PathCounts;
 use crate::table::{DestId, Path, PathFlags, PathId};
 
@@ -383,8 +383,9 @@ impl Rib {
     fn route(&self, family: Family, dest: DestId, view: View, peer: Option<PeerId>) -> Route {
         let table = &self.tables[family];
         let shown = table.chain(dest).filter(|(_, path)| self.shows(family, dest, path, view, peer));
-        let mut paths: Vec<PathView> =
-            shown.filter_map(|(id, path)| self.path_view((family, table.dests.prefix(dest)), id, path)).collect();
+        let mut paths: Vec<PathView> = shown
+            .filter_map(|(id, path)| self.path_view((family, table.dests.prefix(dest)), id, path))
+            .collect();
         paths.sort_by_key(|path| {
             (!path.best, !path.multipath, path.igp_metric.is_none(), path.rejected.is_some(), path.peer)
         });

@@ -72,7 +72,9 @@ mod tests {
         assert!(!scope.contains(prefix("0.0.0.0/0")) && !scope.contains(prefix("::/0")));
         scope.extend(vec![prefix("192.0.2.0/24"), prefix("10.0.0.0/8")]);
         scope.extend(vec![prefix("10.1.0.0/16"), prefix("2001:db8::/32")]);
-        for inside in ["192.0.2.0/24", "192.0.2.7/32", "10.0.0.0/8", "10.255.0.0/24", "10.1.2.0/24", "2001:db8:1::/48"] {
+        for inside in
+            ["192.0.2.0/24", "192.0.2.7/32", "10.0.0.0/8", "10.255.0.0/24", "10.1.2.0/24", "2001:db8:1::/48"]
+        {
             assert!(scope.contains(prefix(inside)), "{inside}");
         }
         for outside in ["192.0.2.0/23", "192.0.3.0/24", "0.0.0.0/0", "11.0.0.0/8", "2001:db9::/32", "::/0"] {

@@ -164,6 +164,8 @@ fn info(peer: u16, settings: Settings) -> PeerInfo {
         cluster_id: 0x0a00_0001,
         identifier: BgpIdentifier(0x0a00_0001),
         encode: encode_context(external),
+        limits: FamilyMap::default(),
+        drain: siskin_rib::Drain::No,
     };
     PeerInfo {
         name,
