@@ -116,6 +116,8 @@ pub struct PeerFamily {
     pub blocked: u64,
     /// Of the accepted, used as the best or as a multipath.
     pub best: u64,
+    /// Of those received, kept from before the peer's restart until it confirms them (RFC 4724).
+    pub stale: u64,
     /// Prefixes in Adj-RIB-Out.
     pub advertised: u64,
     /// Prefixes still to be sent.

@@ -186,6 +186,7 @@ fn peer_prefixes(registry: &Registry, peers: &[PeerDetail]) {
                 ("accepted", of.accepted),
                 ("filtered", of.filtered),
                 ("advertised", of.advertised),
+                ("stale", of.stale),
             ] {
                 prefixes.with_label_values(&[name, family, kind]).set(signed(count));
             }

@@ -153,6 +153,8 @@ fn peer_info(peer: u8, policies: &PolicySet) -> PeerInfo {
         cluster_id: 1,
         identifier: BgpIdentifier(1),
         encode: encode_context(),
+        limits: FamilyMap::default(),
+        drain: siskin_rib::Drain::No,
     };
     PeerInfo {
         name: format!("p{peer}").into(),

@@ -100,6 +100,24 @@ fn communities_read_and_write_their_usual_texts() {
 }
 
 #[test]
+fn a_link_bandwidth_is_a_float_of_octets_a_second() {
+    let of = |head: u64, bandwidth: f32| ExtendedCommunity(head << 32 | u64::from(bandwidth.to_bits()));
+    assert_eq!(of(0x4004_fbf4, 1.25e9).link_bandwidth(), Some(1_250_000_000));
+    assert_eq!(of(0x0004_fbf4, 1.25e9).link_bandwidth(), Some(1_250_000_000), "the transitive form");
+    assert_eq!(of(0x0002_fbf4, 1.25e9).link_bandwidth(), None, "a route target");
+    for nothing in [0.0, -1.0, 0.5, f32::NAN, f32::NEG_INFINITY] {
+        assert_eq!(of(0x4004_fbf4, nothing).link_bandwidth(), None, "{nothing}");
+    }
+    assert_eq!(of(0x4004_fbf4, f32::INFINITY).link_bandwidth(), Some(u64::MAX));
+    let mut attributes = PathAttributes::originated(IpAddr::from([192, 0, 2, 1]));
+    assert_eq!(attributes.link_bandwidth(), None);
+    for bandwidth in [3e6, 2e6] {
+        attributes.add_ext_community(of(0x4004_fbf4, bandwidth));
+    }
+    assert_eq!(attributes.link_bandwidth(), Some(2_000_000), "the least counts");
+}
+
+#[test]
 fn sets_stay_sorted_and_distinct() {
     let mut attributes = PathAttributes::originated(IpAddr::from([192, 0, 2, 1]));
     for community in [3, 1, 2, 1] {

@@ -56,7 +56,13 @@ fn every_example_of_the_reference_is_right() {
 
 #[test]
 fn the_configurations_of_the_guides_are_complete_and_right() {
-    for name in ["README.md", "docs/guides/hypervisor.md", "docs/guides/edge.md", "docs/guides/fabric.md"] {
+    for name in [
+        "README.md",
+        "docs/guides/hypervisor.md",
+        "docs/guides/edge.md",
+        "docs/guides/fabric.md",
+        "docs/guides/restarts.md",
+    ] {
         let fences = fences(&fs::read_to_string(project().join(name)).unwrap());
         assert!(!fences.is_empty(), "{name} has no configuration");
         for (line, fence) in fences {

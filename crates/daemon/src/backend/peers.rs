@@ -51,7 +51,7 @@ impl Daemon {
         let ids: Vec<PeerId> = seen.iter().map(|s| s.id).collect();
         let counts = self
             .rib
-            .query(move |rib| ids.iter().map(|id| rib.peer_counts(*id)).collect::<Vec<_>>())
+            .query(move |rib| ids.iter().map(|id| (rib.peer_counts(*id), rib.stale(*id))).collect::<Vec<_>>())
             .await
             .ok_or_else(stopping)?;
         let now = clock::now();
@@ -123,7 +123,11 @@ impl Daemon {
     }
 }
 
-fn detail(seen: Seen, counts: &FamilyMap<PeerCounts>, now: Timestamp) -> PeerDetail {
+fn detail(
+    seen: Seen,
+    (counts, stale): &(FamilyMap<PeerCounts>, FamilyMap<u64>),
+    now: Timestamp,
+) -> PeerDetail {
     let Seen { config, view, state, waiting, extras, restart_at, .. } = seen;
     let negotiated = view.negotiated.as_deref().filter(|_| state == PeerState::Established);
     let settings = &config.session;
@@ -132,7 +136,10 @@ fn detail(seen: Seen, counts: &FamilyMap<PeerCounts>, now: Timestamp) -> PeerDet
         .iter()
         .map(|family| {
             let limits = LimitsOf { config: &config, extras: &extras, restart_at, now };
-            family_of(family, limits, &view, negotiated, &counts[family])
+            PeerFamily {
+                stale: stale[family],
+                ..family_of(family, limits, &view, negotiated, &counts[family])
+            }
         })
         .collect();
     let asn = match (&settings.asn, &view.negotiated) {
@@ -144,6 +151,9 @@ fn detail(seen: Seen, counts: &FamilyMap<PeerCounts>, now: Timestamp) -> PeerDet
     let hint = if waiting {
         let interface = config.endpoint.interface().unwrap_or("its interface");
         Some(format!("waits for {interface}, which does not exist yet"))
+    } else if negotiated.is_none() && stale.iter().any(|(_, count)| *count > 0) {
+        let count: u64 = stale.iter().map(|(_, count)| count).sum();
+        Some(format!("may be restarting: its {count} prefixes stay in use for a while (RFC 4724)"))
     } else {
         Profiles::hint(&config)
     };
@@ -251,6 +261,7 @@ fn family_of(
         filtered: paths.received.saturating_sub(paths.accepted),
         blocked: paths.blocked + paths.refused,
         best: paths.selected,
+        stale: 0,
         advertised: counts.advertised,
         pending: counts.pending,
         end_of_rib: view.end_of_rib.contains(family),
@@ -294,6 +305,10 @@ fn capabilities(config: &Peer, view: &SessionView, negotiated: Option<&Negotiate
     local.extend(
         ["route refresh", "enhanced route refresh", "extended message", "four-octet AS"].map(str::to_owned),
     );
+    if config.session.extended_next_hop {
+        local.push("extended next hop (ipv4-unicast)".to_owned());
+    }
+    local.extend(config.session.graceful_restart.map(|_| "graceful restart".to_owned()));
     let remote = view.negotiated.as_ref().map(|n| n.peer_capabilities.describe()).unwrap_or_default();
     let mut in_use = Vec::new();
     if let Some(n) = negotiated {
@@ -305,6 +320,9 @@ fn capabilities(config: &Peer, view: &SessionView, negotiated: Option<&Negotiate
             (n.four_octet_as, "four-octet AS"),
         ];
         in_use.extend(optional.iter().filter(|(on, _)| *on).map(|(_, name)| (*name).to_owned()));
+        if n.kept_by_peer || !n.keeps.is_empty() {
+            in_use.push("graceful restart".to_owned());
+        }
         in_use.extend(n.extended_next_hop.iter().map(|f| format!("extended next hop ({f}-unicast)")));
     }
     Capabilities { local, remote, negotiated: in_use }

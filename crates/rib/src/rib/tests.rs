@@ -14,6 +14,8 @@ use siskin_bgp::wire::{
 use siskin_net::{Asn, BgpIdentifier, Hop, Prefix, RouteSource};
 use siskin_policy::{Builtin, Compiled, PolicySet, PolicySource, RuleSource, Sets};
 
+mod restart;
+
 use super::*;
 use crate::batch::BatchBuilder;
 use crate::config::{FibAction, Multipath};

@@ -10,7 +10,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::{Arc, LazyLock};
 
 use siskin_bgp::PathAttributes;
-use siskin_bgp::attr::{AsPath, Community, Origin};
+use siskin_bgp::attr::{AsPath, Community, ExtendedCommunity, Origin};
 use siskin_net::{
     Asn, BgpIdentifier, Family, FamilyMap, FamilySet, Hop, NextHop, PeerId, Prefix, Resolution, RouteSource,
 };
@@ -164,6 +164,8 @@ fn info(peer: u16, settings: Settings) -> PeerInfo {
         cluster_id: 0x0a00_0001,
         identifier: BgpIdentifier(0x0a00_0001),
         encode: encode_context(external),
+        limits: FamilyMap::default(),
+        drain: siskin_rib::Drain::No,
     };
     PeerInfo {
         name,
@@ -248,6 +250,12 @@ fn attributes(peer: u16, family: Family, variant: u32) -> PathAttributes {
     attributes.communities =
         (8..12).filter(|n| bit(*n)).map(|n| Community(communities[n as usize - 8])).collect();
     attributes.communities.sort();
+    if bit(14) {
+        // Links of 1,000 or 2,000 octets a second.
+        let bandwidth = if bit(15) { 2000_f32 } else { 1000_f32 };
+        let community = ExtendedCommunity(0x0004_fbf4 << 32 | u64::from(bandwidth.to_bits()));
+        attributes.add_ext_community(community);
+    }
     if bit(12) && bit(13) && kind(peer) == Kind::External {
         attributes.as_path = attributes.as_path.prepended(LOCAL, 1);
     }

@@ -213,6 +213,32 @@ fn next_hops_of_ipv6_come_in_three_shapes() {
 }
 
 #[test]
+fn next_hops_of_ipv4_may_be_of_ipv6() {
+    let global = [0x20, 1, 0x0d, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1];
+    let local = [0xfe, 0x80, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 5];
+    let mapped = [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 192, 0, 2, 1];
+    let read_by = |next_hop: &[u8], ctx: &DecodeContext| {
+        let value =
+            [&[0, 1, 1, u8::try_from(next_hop.len()).unwrap()], next_hop, &[0, 24, 198, 51, 100]].concat();
+        let attribute = [&[0x80, 14, u8::try_from(value.len()).unwrap()], &value[..]].concat();
+        let update = decode_update(&body(&[], &[&attribute, ORIGIN, PATH], &[]), ctx).unwrap();
+        update.reach.first().map(|r| (r.next_hop.to_string(), r.next_hop.interface))
+    };
+    let read = |next_hop: &[u8]| read_by(next_hop, &DECODE);
+    let hop = |text: &str, interface| Some((text.to_owned(), interface));
+    assert_eq!(read(&global), hop("2001:db8::1", 0));
+    assert_eq!(read(&[global, local].concat()), hop("2001:db8::1", 7));
+    assert_eq!(read(&local), hop("fe80::5", 7));
+    assert_eq!(read(&mapped), hop("192.0.2.1", 0), "it means its IPv4 address");
+    assert_eq!(read(&[mapped, local].concat()), hop("fe80::5", 7), "on the link");
+    assert_eq!(read(&[192, 0, 2, 1]), hop("192.0.2.1", 0));
+    let unspecified = [&mapped[..12], &[0, 0, 0, 0]].concat();
+    assert_eq!(read(&unspecified), None, "no host's address");
+    let not_agreed = DecodeContext { extended_next_hop: false, ..DECODE };
+    assert_eq!(read_by(&global, &not_agreed), None, "not agreed on");
+}
+
+#[test]
 fn an_end_of_rib_is_nothing_else() {
     let of = |octets: &[u8]| decode_update(octets, &DECODE).unwrap().end_of_rib;
     assert_eq!(of(&[0, 0, 0, 0]), Some(Family::Ipv4));
