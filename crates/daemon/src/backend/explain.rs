@@ -123,7 +123,7 @@ fn objection(path: &siskin_rib::PathView, reason: Builtin) -> String {
     reason_given.unwrap_or_else(|| reason.text().into())
 }
 
-fn step(words: &Words, step: &siskin_policy::Step) -> PolicyStep {
+pub(super) fn step(words: &Words, step: &siskin_policy::Step) -> PolicyStep {
     let effect = match &step.effect {
         Effect::Skipped | Effect::Unchanged => None,
         effect => Some(effect.to_string()),
@@ -158,7 +158,7 @@ fn decision_step(step: Step) -> DecisionStep {
 }
 
 /// The attributes that differ, by their names in the API.
-fn changes(from: &Attributes, to: &Attributes) -> Vec<AttributeChange> {
+pub(super) fn changes(from: &Attributes, to: &Attributes) -> Vec<AttributeChange> {
     let object = |a: &Attributes| match serde_json::to_value(a) {
         Ok(serde_json::Value::Object(map)) => map,
         _ => serde_json::Map::new(),

@@ -73,6 +73,16 @@ struct Addresses {
     on_link: bool,
 }
 
+/// What import knows of the two ends of a session.
+struct Ends {
+    asn: Asn,
+    external: bool,
+    address: Option<IpAddr>,
+    local: Option<IpAddr>,
+    /// Our addresses, sorted.
+    own: Arc<[IpAddr]>,
+}
+
 impl Profiles {
     pub(crate) fn new(router: Router, peer: Arc<Peer>, extras: Extras) -> Profiles {
         let generation = router.next_generation();
@@ -150,19 +160,38 @@ impl Profiles {
             role: self.peer.session.role,
             reflector_client: self.peer.session.route_reflector_client,
             enhanced_refresh: negotiated.enhanced_refresh,
-            import: Arc::new(self.import(setup, negotiated, local, &addresses)),
+            import: Arc::new(self.import(Ends {
+                asn: negotiated.peer_asn,
+                external: negotiated.external,
+                address: Some(remote),
+                local: Some(local),
+                own: addresses.own.clone().into(),
+            })),
             export: Some(self.export(negotiated, local, remote, &addresses)),
             fib: FibAction::Resolve,
         }
     }
 
-    fn import(
-        &self,
-        setup: &PeerSetup,
-        negotiated: &Negotiated,
-        local: IpAddr,
-        addresses: &Addresses,
-    ) -> ImportProfile {
+    /// Import as it would be in a session, for tests of policies while there is none. `None`: the configuration does not
+    /// say which AS number the peer has.
+    pub(crate) fn import_without_session(&self) -> Option<ImportProfile> {
+        let settings = &self.peer.session;
+        let asn = match &settings.asn {
+            AsnRule::Is(asn) => *asn,
+            AsnRule::Internal => settings.local_asn,
+            AsnRule::External | AsnRule::OneOf(_) => return None,
+        };
+        let ends = Ends {
+            asn,
+            external: settings.kind() == PeerKind::External,
+            address: self.peer.endpoint.address(),
+            local: settings.source,
+            own: Arc::new([]),
+        };
+        Some(self.import(ends))
+    }
+
+    fn import(&self, ends: Ends) -> ImportProfile {
         let (routes, settings) = (&self.peer.routes, &self.peer.session);
         let mut local_asns: SmallVec<[Asn; 2]> = SmallVec::from_slice(&[settings.local_asn]);
         if self.router.asn != settings.local_asn {
@@ -171,11 +200,11 @@ impl Profiles {
         ImportProfile {
             hash_seed: self.router.hash_seed,
             generation: self.generation,
-            name: setup.name.clone(),
+            name: self.peer.name.as_str().into(),
             source: RouteSource::Bgp,
-            asn: negotiated.peer_asn,
+            asn: ends.asn,
             role: settings.role,
-            external: negotiated.external,
+            external: ends.external,
             local_asns,
             allow_own_as: routes.allow_own_as,
             identifier: self.router.identifier,
@@ -183,9 +212,9 @@ impl Profiles {
             enforce_first_as: routes.enforce_first_as,
             local_pref: routes.local_pref,
             communities: routes.communities_in.iter().collect(),
-            own_addresses: addresses.own.clone().into(),
-            address: Some(setup.remote.ip()),
-            local_address: Some(local),
+            own_addresses: ends.own,
+            address: ends.address,
+            local_address: ends.local,
             policy: routes.import.policy().cloned(),
             edge: edge::rules(&self.peer, &self.router, &self.extras),
             irr: edge::irr_filter(&self.peer, &self.extras),

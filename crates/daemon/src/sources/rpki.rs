@@ -77,7 +77,7 @@ impl Rpki {
 
     /// Where the data in force came from.
     pub(crate) fn origin(&self) -> Option<Origin> {
-        lock(&self.origin).clone()
+        *lock(&self.origin)
     }
 
     /// The gate as the API shows it; `None`: nothing waits for RPKI data in this configuration.
@@ -170,7 +170,7 @@ impl Daemon {
     async fn take_rpki_update(&self, update: Update) {
         let rpki = &self.sources.rpki;
         rpki.note_change(&update);
-        *lock(&rpki.origin) = Some(update.origin.clone());
+        *lock(&rpki.origin) = Some(update.origin);
         let opened = update.complete && rpki.open_gate(gate_text(&update.origin));
         let everything =
             opened || update.aspas.is_some() || update.announced.len() + update.withdrawn.len() > MANY;

@@ -10,6 +10,7 @@ use siskin_policy::{Builtin, RuleId, Step as PolicyStep, trace};
 use super::Rib;
 use super::query::PathView;
 use super::turn::candidate;
+use crate::config::PeerInfo;
 use crate::decision::{Candidate, NotShared, Observer, Step, decide};
 use crate::export::{ExportProfile, Exported, Input, OWN_DEFAULT, Outgoing, facts_of, source_view};
 use crate::import::{Check, ImportProfile, PrefixCheck, Stage};
@@ -230,6 +231,22 @@ impl ImportProfile {
         let verdict = self.judge(received);
         let (outcome, rule) = self.judge_prefix(&verdict, prefix);
         (outcome.ok().map(std::borrow::Cow::into_owned), rule)
+    }
+}
+
+impl ExportProfile {
+    /// What export makes of a route: its attributes as sent, or nothing, with the rule that decided and what the policy did.
+    /// `source`: who it came from; `None`: the default route made for the peer.
+    #[must_use]
+    pub fn test(
+        &self,
+        prefix: Prefix,
+        attributes: &PathAttributes,
+        source: Option<&PeerInfo>,
+    ) -> (Option<PathAttributes>, RuleId, Option<(String, Vec<PolicyStep>)>) {
+        let route = Outgoing { prefix, attributes, source };
+        let Exported { attributes, rule } = self.export(route);
+        (attributes, rule, trace_export(self, route, rule))
     }
 }
 

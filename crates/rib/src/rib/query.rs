@@ -297,6 +297,12 @@ impl Rib {
         })
     }
 
+    /// What is known of a peer whose session is up, or of a source.
+    #[must_use]
+    pub fn live_peer(&self, id: PeerId) -> Option<&PeerInfo> {
+        self.peers.get(id).filter(|peer| peer.up).map(|peer| &peer.info)
+    }
+
     /// What is known of a peer or source; `None`: nothing, and no path of it is left.
     #[must_use]
     pub fn peer_info(&self, id: PeerId) -> Option<&PeerInfo> {
