@@ -15,8 +15,8 @@ use crate::payload::{Limits, Payload, Refused};
 use crate::timers::{Intervals, Timers};
 use crate::wire::{self, ErrorCode, Frame, MAX_VERSION, Pdu};
 
-/// How soon a Serial Notify may be followed: a cache that notifies without end is asked once a second.
-const NOTIFY_GAP: Duration = Duration::from_secs(1);
+/// How soon after an answer a Serial Notify is followed: a cache that notifies without end is asked ten times a second.
+const NOTIFY_GAP: Duration = Duration::from_millis(100);
 /// The first pause after a failure; it doubles up to the retry interval.
 const FIRST_RETRY: Duration = Duration::from_secs(1);
 /// After this time a cache that once spoke only an older version is asked in the newest one again.
@@ -280,13 +280,11 @@ impl Session {
     }
 
     fn notified(&mut self, now: Timestamp, session: u16) -> Result<(), End> {
-        let gap = now + NOTIFY_GAP;
         if let Phase::Idle { refresh, answered } = &mut self.phase {
             if let Some(resume) = self.resume.filter(|r| r.session != session) {
                 return Err(End::SessionChanged(resume.session, session));
             }
-            let quiet = now.since(*answered) >= NOTIFY_GAP;
-            *refresh = (*refresh).min(if quiet { now } else { gap });
+            *refresh = (*refresh).min(now.max(*answered + NOTIFY_GAP));
         }
         Ok(())
     }
