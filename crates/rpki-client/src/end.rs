@@ -36,6 +36,9 @@ pub(crate) enum End {
     /// The cache wants another version.
     #[error("the cache speaks version {0} at most")]
     Downgrade(u8),
+    /// The version was guessed: the newest one is worth another try.
+    #[error("to ask in the newest version once more")]
+    Probe,
     /// The cache took another session id.
     #[error("the cache changed its session id from {0} to {1}")]
     SessionChanged(u16, u16),

@@ -15,12 +15,14 @@ use crate::payload::{Limits, Payload, Refused};
 use crate::timers::{Intervals, Timers};
 use crate::wire::{self, ErrorCode, Frame, MAX_VERSION, Pdu};
 
-/// How soon a Serial Notify may be followed: a cache that notifies without end is asked once a second.
-const NOTIFY_GAP: Duration = Duration::from_secs(1);
+/// How soon after an answer a Serial Notify is followed: a cache that notifies without end is asked ten times a second.
+const NOTIFY_GAP: Duration = Duration::from_millis(100);
 /// The first pause after a failure; it doubles up to the retry interval.
 const FIRST_RETRY: Duration = Duration::from_secs(1);
 /// After this time a cache that once spoke only an older version is asked in the newest one again.
 const FORGET_VERSION: Duration = Duration::from_secs(24 * 3600);
+/// How long after an answer in a version found by guessing the newest one is tried once more.
+const PROBE: Duration = Duration::from_secs(60);
 
 /// What a session needs from whoever drives it.
 pub(crate) trait Host {
@@ -67,6 +69,8 @@ pub(crate) struct Session {
     lowered: Option<Timestamp>,
     /// The version of the last good answer.
     proven: Option<u8>,
+    /// The version is low because connections were hung up, which may have had another reason.
+    guessed: bool,
     /// The cache has answered on this connection: the version is settled.
     settled: bool,
     resume: Option<Resume>,
@@ -86,6 +90,7 @@ impl Session {
             version: MAX_VERSION,
             lowered: None,
             proven: None,
+            guessed: false,
             settled: false,
             resume: None,
             expires: None,
@@ -162,6 +167,9 @@ impl Session {
             }
             Phase::Loading { slow, .. } if *slow <= now => Err(End::Slow(self.timers.payload)),
             Phase::Idle { refresh, .. } if *refresh <= now => {
+                if self.guessed {
+                    return Err(End::Probe);
+                }
                 self.ask(now, host);
                 Ok(())
             }
@@ -272,13 +280,11 @@ impl Session {
     }
 
     fn notified(&mut self, now: Timestamp, session: u16) -> Result<(), End> {
-        let gap = now + NOTIFY_GAP;
         if let Phase::Idle { refresh, answered } = &mut self.phase {
             if let Some(resume) = self.resume.filter(|r| r.session != session) {
                 return Err(End::SessionChanged(resume.session, session));
             }
-            let quiet = now.since(*answered) >= NOTIFY_GAP;
-            *refresh = (*refresh).min(if quiet { now } else { gap });
+            *refresh = (*refresh).min(now.max(*answered + NOTIFY_GAP));
         }
         Ok(())
     }
@@ -325,7 +331,8 @@ impl Session {
         self.proven = Some(self.version);
         self.expires = Some(expires);
         self.failures = 0;
-        self.phase = Phase::Idle { refresh: now + self.intervals.refresh, answered: now };
+        let refresh = if self.guessed { PROBE.min(intervals.refresh) } else { intervals.refresh };
+        self.phase = Phase::Idle { refresh: now + refresh, answered: now };
         Ok(())
     }
 
@@ -362,16 +369,14 @@ impl Session {
                 self.lower(now, *version);
                 again = Some(Duration::ZERO);
             }
+            End::Probe => {
+                self.raise();
+                again = Some(Duration::ZERO);
+            }
             // A cache that knows no version but its own may just hang up, or find fault with the query. The next is in
-            // the version below, unless this one has worked before.
+            // a version that has worked, else in the one below, unless this one has worked before.
             End::Closed(false) | End::Reported(..) if !settled && self.proven != Some(self.version) => {
-                match self.version.checked_sub(1) {
-                    Some(below) => {
-                        self.lower(now, below);
-                        again = Some(FIRST_RETRY);
-                    }
-                    None => self.raise(),
-                }
+                again = self.guess(now);
             }
             // A cache that does not know our session id ought to send Cache Reset. StayRTR reports corrupt data and
             // hangs up, and the report may be lost on the way.
@@ -400,8 +405,24 @@ impl Session {
         self.lowered.get_or_insert(now);
     }
 
-    /// No version worked: from the top again.
+    /// Picks a version after one that was not answered, and says when to try it.
+    fn guess(&mut self, now: Timestamp) -> Option<Duration> {
+        if let Some(proven) = self.proven.filter(|p| *p < self.version) {
+            self.lower(now, proven);
+            return Some(Duration::ZERO);
+        }
+        let Some(below) = self.version.checked_sub(1) else {
+            self.raise();
+            return None;
+        };
+        self.lower(now, below);
+        self.guessed = true;
+        Some(FIRST_RETRY)
+    }
+
+    /// From the top again.
     fn raise(&mut self) {
+        self.guessed = false;
         self.version = MAX_VERSION;
         self.lowered = None;
     }

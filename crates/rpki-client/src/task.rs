@@ -2,12 +2,14 @@
 
 use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::{Buf, BytesMut};
 use siskin_net::Timestamp;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
-use tracing::{debug, info, warn};
+use tokio::task::JoinSet;
+use tracing::{debug, error, info, warn};
 
 use crate::end::End;
 use crate::payload::{Limits, Payload, Refused};
@@ -19,7 +21,11 @@ use crate::{Connector, Server, Timers};
 /// Octets read at once.
 const READ: usize = 64 << 10;
 
+/// How long a task rests that has panicked.
+const REST: Duration = Duration::from_secs(10);
+
 /// What a task needs.
+#[derive(Clone)]
 pub(crate) struct CacheTask {
     /// The cache.
     pub(crate) server: Server,
@@ -62,8 +68,19 @@ impl Host for TaskHost<'_> {
 }
 
 impl CacheTask {
-    /// Runs for ever.
+    /// Runs for ever. A panic costs this cache its connection and nobody else anything.
     pub(crate) async fn run(self) {
+        let mut one = JoinSet::new();
+        loop {
+            one.spawn(self.clone().hold());
+            if let Some(Err(error)) = one.join_next().await {
+                error!(cache = self.server.name, "RPKI: {error}; again in {REST:?}");
+            }
+            tokio::time::sleep(REST).await;
+        }
+    }
+
+    async fn hold(self) {
         let clock = self.shared.clock;
         let mut session = Session::new(self.timers, Limits::default(), clock.now());
         loop {
