@@ -65,12 +65,14 @@ async fn send(shared: &Shared, updates: &Sender<Update>, work: &mut Work) -> boo
 
 async fn load(shared: Arc<Shared>, query: Query, parts: Vec<Part>) {
     let folder = shared.book().config.state_dir.clone();
-    let asked = query.clone();
+    let (asked, all) = (query.clone(), parts.clone());
     let load = move || {
         let of = |part| folder.as_ref().map_or(Ok(None), |folder| store::load(folder, &asked, part));
         parts.into_iter().map(|part| (part, of(part))).collect::<Vec<_>>()
     };
-    let found = spawn_blocking(load).await.unwrap_or_default();
+    let found = spawn_blocking(load).await.unwrap_or_else(|error| {
+        all.into_iter().map(|part| (part, Err(format!("reading from disk: {error}")))).collect()
+    });
     shared.book().loaded(&query, found, Instant::now(), SystemTime::now(), backoff::random());
     shared.lists.notify_one();
 }
