@@ -78,12 +78,19 @@ async fn load(shared: Arc<Shared>, query: Query, parts: Vec<Part>) {
 }
 
 async fn save(shared: Arc<Shared>, lists: Vec<(Query, Part, Good)>) {
-    let folder = shared.book().config.state_dir.clone();
+    let (folder, used) = {
+        let book = shared.book();
+        (book.config.state_dir.clone(), book.lists())
+    };
     let save = move || {
+        let Some(folder) = folder else { return };
         for (query, part, good) in lists {
-            if let Some(Err(error)) = folder.as_ref().map(|folder| store::save(folder, &query, part, &good)) {
+            if let Err(error) = store::save(&folder, &query, part, &good) {
                 warn!("{query} {part} is not kept on disk: {error}");
             }
+        }
+        if let Err(error) = store::prune(&folder, &used, SystemTime::now()) {
+            warn!("lists that nobody uses stay on disk: {error}");
         }
     };
     let _ = spawn_blocking(save).await;
