@@ -315,6 +315,13 @@ impl Book {
         self.saving = false;
     }
 
+    /// Every list that is wanted.
+    pub(crate) fn lists(&self) -> Vec<(Query, Part)> {
+        let of =
+            |(query, set): (&Query, &Set)| set.lists.keys().map(|p| (query.clone(), *p)).collect::<Vec<_>>();
+        self.sets.iter().flat_map(of).collect()
+    }
+
     /// What a set has is new: its peers are to be told.
     fn touched(&mut self, query: &Query, now: Instant) {
         for peer in self.peers.values_mut().filter(|peer| peer.queries().any(|q| q == query)) {

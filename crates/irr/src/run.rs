@@ -65,23 +65,32 @@ async fn send(shared: &Shared, updates: &Sender<Update>, work: &mut Work) -> boo
 
 async fn load(shared: Arc<Shared>, query: Query, parts: Vec<Part>) {
     let folder = shared.book().config.state_dir.clone();
-    let asked = query.clone();
+    let (asked, all) = (query.clone(), parts.clone());
     let load = move || {
         let of = |part| folder.as_ref().map_or(Ok(None), |folder| store::load(folder, &asked, part));
         parts.into_iter().map(|part| (part, of(part))).collect::<Vec<_>>()
     };
-    let found = spawn_blocking(load).await.unwrap_or_default();
+    let found = spawn_blocking(load).await.unwrap_or_else(|error| {
+        all.into_iter().map(|part| (part, Err(format!("reading from disk: {error}")))).collect()
+    });
     shared.book().loaded(&query, found, Instant::now(), SystemTime::now(), backoff::random());
     shared.lists.notify_one();
 }
 
 async fn save(shared: Arc<Shared>, lists: Vec<(Query, Part, Good)>) {
-    let folder = shared.book().config.state_dir.clone();
+    let (folder, used) = {
+        let book = shared.book();
+        (book.config.state_dir.clone(), book.lists())
+    };
     let save = move || {
+        let Some(folder) = folder else { return };
         for (query, part, good) in lists {
-            if let Some(Err(error)) = folder.as_ref().map(|folder| store::save(folder, &query, part, &good)) {
+            if let Err(error) = store::save(&folder, &query, part, &good) {
                 warn!("{query} {part} is not kept on disk: {error}");
             }
+        }
+        if let Err(error) = store::prune(&folder, &used, SystemTime::now()) {
+            warn!("lists that nobody uses stay on disk: {error}");
         }
     };
     let _ = spawn_blocking(save).await;

@@ -3,6 +3,7 @@
 //! A file is a line that says what it is, a line of JSON that says whose it is, the entries one a line, and a CRC-32 of all
 //! that as the last line. A file that fails it, or is of another set, is refused: no list is better than a wrong one.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::fs::{self, File};
 use std::io::{self, Read, Write as _};
@@ -20,6 +21,8 @@ use crate::{Part, Query};
 pub const MAX_NAME: usize = 180;
 /// The largest file that is read, octets: more than the largest reply makes.
 const MAX_FILE: u64 = 256 << 20;
+/// How long a list that nobody uses is kept.
+const UNUSED: Duration = Duration::from_secs(90 * 86_400);
 const FIRST_LINE: &str = "siskin-irr 1";
 const LAST_LINE: &str = "crc32 ";
 
@@ -96,6 +99,20 @@ pub(crate) fn save(folder: &Path, query: &Query, part: Part, good: &Good) -> io:
         }),
     }
     write(&file(folder, query, part), text)
+}
+
+/// Deletes lists that nobody in `used` names and that are older than [`UNUSED`]: a peer that comes back within that time finds
+/// its list.
+pub(crate) fn prune(folder: &Path, used: &[(Query, Part)], clock: SystemTime) -> io::Result<()> {
+    let used: BTreeSet<PathBuf> = used.iter().map(|(query, part)| file(folder, query, *part)).collect();
+    for entry in fs::read_dir(folder.join("irr"))? {
+        let entry = entry?;
+        let age = clock.duration_since(entry.metadata()?.modified()?).unwrap_or_default();
+        if age > UNUSED && !used.contains(&entry.path()) {
+            fs::remove_file(entry.path())?;
+        }
+    }
+    Ok(())
 }
 
 /// Reads the JSON of a checked file in `folder`; `None` if there is none.

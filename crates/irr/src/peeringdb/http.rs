@@ -7,6 +7,7 @@ use bytes::Bytes;
 use http_body_util::{BodyExt, Empty, Limited};
 use hyper::Request;
 use hyper::header::{ACCEPT, AUTHORIZATION, HeaderValue, LOCATION, RETRY_AFTER, USER_AGENT};
+use hyper_rustls::builderstates::WantsSchemes;
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
@@ -30,15 +31,22 @@ impl Http {
     /// # Errors
     /// The system has no root certificates, unless they are `dispensable` because only `http://` will be asked.
     pub(crate) fn new(dispensable: bool) -> Result<Http, PeeringDbError> {
-        let builder = match HttpsConnectorBuilder::new().with_native_roots() {
-            Ok(builder) => builder,
-            Err(_) if dispensable => HttpsConnectorBuilder::new().with_tls_config(
-                ClientConfig::builder().with_root_certificates(RootCertStore::empty()).with_no_client_auth(),
-            ),
-            Err(e) => return Err(PeeringDbError::Transport(format!("the system's root certificates: {e}"))),
-        };
+        match HttpsConnectorBuilder::new().with_native_roots() {
+            Ok(builder) => Ok(Http::over(builder)),
+            Err(_) if dispensable => Ok(Http::trusting(RootCertStore::empty())),
+            Err(e) => Err(PeeringDbError::Transport(format!("the system's root certificates: {e}"))),
+        }
+    }
+
+    /// A client that trusts these roots alone.
+    fn trusting(roots: RootCertStore) -> Http {
+        let tls = ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();
+        Http::over(HttpsConnectorBuilder::new().with_tls_config(tls))
+    }
+
+    fn over(builder: HttpsConnectorBuilder<WantsSchemes>) -> Http {
         let connector = builder.https_or_http().enable_http1().build();
-        Ok(Http { client: Client::builder(TokioExecutor::new()).build(connector) })
+        Http { client: Client::builder(TokioExecutor::new()).build(connector) }
     }
 
     /// The body of `url`, if its status is 200.
@@ -92,3 +100,6 @@ fn chain(error: &dyn std::error::Error) -> String {
     }
     text
 }
+
+#[cfg(test)]
+mod tests;

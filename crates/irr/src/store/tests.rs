@@ -47,6 +47,20 @@ fn a_file_of_another_set_is_refused() {
 }
 
 #[test]
+fn lists_that_nobody_uses_go_after_a_while() {
+    let folder = tempfile::tempdir().unwrap();
+    let other = Query { name: "AS-OTHER".into(), ..query() };
+    save(folder.path(), &query(), V4, &good(3)).unwrap();
+    save(folder.path(), &other, V4, &good(3)).unwrap();
+    let left = || fs::read_dir(folder.path().join("irr")).unwrap().count();
+    let used = [(query(), V4)];
+    prune(folder.path(), &used, SystemTime::now()).unwrap();
+    assert_eq!(left(), 2);
+    prune(folder.path(), &used, SystemTime::now() + 2 * UNUSED).unwrap();
+    assert_eq!((left(), load(folder.path(), &query(), V4)), (1, Ok(Some(good(3)))));
+}
+
+#[test]
 fn json_is_checked_too() {
     let folder = tempfile::tempdir().unwrap();
     let value = serde_json::json!({"records": [1, 2]});

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::BytesMut;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::net::{TcpStream, lookup_host};
 use tokio::time::timeout;
 
 use super::reply::{Replies, Reply};
@@ -13,10 +13,30 @@ use crate::{HostPort, name};
 
 /// The longest wait for a connection; it is a matter of round trips, not of the server's work.
 const CONNECT: Duration = Duration::from_secs(10);
+/// How many addresses of a name are tried.
+const MAX_ADDRESSES: usize = 8;
 /// The idle time that IRRd accepts at most, seconds.
 const MAX_IDLE: u64 = 1000;
 /// The text of IRRd's answer to a bare `!a`, by which the query is known to exist.
 const HAS_A: &str = "missing required set name";
+
+/// Connects to the first address of a server that takes it, `patience` for each: a name with a dead IPv6 address is common.
+async fn connect(server: &HostPort, patience: Duration) -> Result<TcpStream, FetchError> {
+    let failed = |why: &str| FetchError::Connect(format!("{server}: {why}"));
+    let found = timeout(patience, lookup_host((server.host.as_str(), server.port))).await;
+    let addresses = found
+        .map_err(|_| failed("its name was not resolved in time"))?
+        .map_err(|e| failed(&e.to_string()))?;
+    let mut error = failed("its name has no address");
+    for address in addresses.take(MAX_ADDRESSES) {
+        match timeout(patience, TcpStream::connect(address)).await {
+            Ok(Ok(stream)) => return Ok(stream),
+            Ok(Err(why)) => error = failed(&why.to_string()),
+            Err(_) => error = failed("no answer"),
+        }
+    }
+    Err(error)
+}
 
 /// An open connection that stays open between queries (`!!`).
 #[derive(Debug)]
@@ -34,12 +54,7 @@ pub(super) struct Connection {
 impl Connection {
     /// Connects, introduces us, and finds out whether the server resolves whole sets.
     pub(super) async fn open(server: &HostPort, patience: Duration) -> Result<Connection, FetchError> {
-        let connecting = TcpStream::connect((server.host.as_str(), server.port));
-        let stream = match timeout(patience.min(CONNECT), connecting).await {
-            Ok(Ok(stream)) => stream,
-            Ok(Err(error)) => return Err(FetchError::Connect(format!("{server}: {error}"))),
-            Err(_) => return Err(FetchError::Connect(format!("{server}: no answer"))),
-        };
+        let stream = connect(server, patience.min(CONNECT)).await?;
         // Queries are small and go out in one write; waiting for more would only cost round trips.
         stream.set_nodelay(true).map_err(|e| FetchError::Io(e.to_string()))?;
         let replies = Replies::new(MAX_REPLY);
