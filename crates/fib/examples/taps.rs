@@ -92,7 +92,7 @@ fn listen(stop: &AtomicBool, cpu: &AtomicU64, counted: &AtomicU64) -> Outcome<()
         }
         fib.write(4_096);
         counted.fetch_add(events.len() as u64, Ordering::SeqCst);
-        cpu.store(thread_cpu().as_nanos() as u64, Ordering::SeqCst);
+        cpu.store(u64::try_from(thread_cpu().as_nanos()).unwrap_or(0), Ordering::SeqCst);
     }
     Ok(())
 }
