@@ -57,6 +57,8 @@ pub struct FibError {
 /// A route of ours.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct FibRoute {
+    /// The kernel's table.
+    pub table: u32,
     /// The prefix.
     #[schemars(with = "schema::Prefix")]
     pub prefix: Prefix,
@@ -129,6 +131,8 @@ pub enum FibFault {
 /// A route that differed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct FibDifference {
+    /// The kernel's table.
+    pub table: u32,
     /// The prefix.
     #[schemars(with = "schema::Prefix")]
     pub prefix: Prefix,

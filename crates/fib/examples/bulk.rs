@@ -63,7 +63,7 @@ fn failover(family: Family, prefixes: &[Prefix], compat: bool) -> Outcome<()> {
     fib.sweep();
     let both = group(family, 2, 1)?;
     for prefix in prefixes {
-        fib.want(FibChange { prefix: *prefix, target: Some(both.clone()) });
+        fib.want(FibChange { table: None, prefix: *prefix, target: Some(both.clone()) });
     }
     write(&mut fib);
     let lost = both.hops().first().and_then(|h| Some((h.interface, h.gateway?))).ok_or("no gateway")?;
@@ -142,18 +142,21 @@ fn measure(
     let mut fib = Fib::open(FibConfig::default())?;
     fib.sweep();
     let start = cpu();
-    let want =
-        timed(|| order.iter().for_each(|p| fib.want(FibChange { prefix: *p, target: Some(group.clone()) })));
+    let want = timed(|| {
+        order
+            .iter()
+            .for_each(|p| fib.want(FibChange { table: None, prefix: *p, target: Some(group.clone()) }))
+    });
     let install = timed(|| write(&mut fib));
     let install_cpu = cpu() - start;
     let memory = resident().saturating_sub(before) as f64 * 1024.0 / prefixes.len() as f64;
     let resync = timed(|| drop(fib.resync()));
     for p in &order {
-        fib.want(FibChange { prefix: *p, target: Some(other.clone()) });
+        fib.want(FibChange { table: None, prefix: *p, target: Some(other.clone()) });
     }
     let replace = timed(|| write(&mut fib));
     for p in &order {
-        fib.want(FibChange { prefix: *p, target: None });
+        fib.want(FibChange { table: None, prefix: *p, target: None });
     }
     let remove = timed(|| write(&mut fib));
     let rate = |t: Duration| prefixes.len() as f64 / t.as_secs_f64() / 1000.0;

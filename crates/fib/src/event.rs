@@ -112,7 +112,7 @@ impl KernelEvent {
                 deleted: kind == RTM_DELADDR,
             }),
             RTM_NEWROUTE | RTM_DELROUTE => Some(KernelEvent::Route {
-                route: KernelRoute::from(&RouteMessage::decode(message)?),
+                route: KernelRoute::from(&RouteMessage::decode(message).filter(RouteMessage::matters)?),
                 deleted: kind == RTM_DELROUTE,
                 replaced: message.flags & flag::REPLACE != 0,
                 port: message.port,

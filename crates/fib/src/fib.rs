@@ -1,10 +1,11 @@
 //! The kernel's routes: what is wanted less what is installed, written in batches.
 //!
-//! Routes carry our protocol number ([`crate::PROTOCOL`]) and one metric in one table; whatever else the table holds is
+//! Routes carry our protocol number ([`crate::PROTOCOL`]) and one metric, in the table of the configuration or another
+//! that a [`FibChange`] names; whatever else the tables hold is
 //! never touched: a new route is created exclusively, a route of ours is replaced only where the last look showed
 //! ours, and removals name our protocol. Next hops are kernel objects where the kernel has them.
 //!
-//! Left out so far: several tables, route metrics other than the MTU, resilient groups.
+//! Left out so far: route metrics other than the MTU, resilient groups.
 
 mod book;
 mod check;
@@ -13,6 +14,7 @@ mod failover;
 mod failures;
 mod neighbors;
 mod objects;
+mod place;
 mod queue;
 mod rules;
 mod sync;
@@ -33,11 +35,12 @@ use crate::wire::route::MAIN_TABLE;
 use crate::{DEFAULT_NEXTHOP_ID_BASE, NEXTHOP_IDS};
 use book::Book;
 use check::Check;
-pub use check::{DifferenceKind, FibCheck};
+pub use check::{Difference, DifferenceKind, FibCheck};
 use neighbors::Neighbors;
 pub use neighbors::OurNeighbor;
 pub use objects::NextHopObject;
 use objects::Objects;
+use place::{FIRST, Place, TableId};
 use rules::Rules;
 use table::state;
 
@@ -103,6 +106,8 @@ impl FibConfig {
 /// The newest wish about a prefix.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FibChange {
+    /// The kernel's table; `None`: that of the configuration. 0 and 255 are the kernel's own and not taken.
+    pub table: Option<u32>,
     /// The destination.
     pub prefix: Prefix,
     /// Where it goes; `None`: it is no longer wanted.
@@ -157,6 +162,8 @@ pub enum RouteState {
 /// A route and its state.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct InstalledRoute {
+    /// The kernel's table.
+    pub table: u32,
     /// The destination.
     pub prefix: Prefix,
     /// Where it should go; of one that is being removed, where it goes.
@@ -179,6 +186,8 @@ pub struct Fib {
     /// A dump is due then.
     resync_at: Option<Instant>,
     check: Option<Check>,
+    /// Tables that were not read yet.
+    new_tables: Vec<TableId>,
 }
 
 impl Fib {
@@ -203,6 +212,7 @@ impl Fib {
             heal_wait: write::HEAL_FIRST,
             resync_at: None,
             check: None,
+            new_tables: Vec::new(),
         };
         let objects = &mut fib.book.objects;
         if let Err(error) = objects.adopt(&mut fib.channel).and_then(|()| objects.probe(&mut fib.channel)) {
@@ -215,6 +225,7 @@ impl Fib {
         if fib.book.config.compat_mode_off && fib.book.objects.enabled {
             sysctl::switch_compat_mode_off();
         }
+        fib.find_tables()?;
         fib.resync()?;
         fib.neighbors.adopt(&mut fib.channel)?;
         Ok(fib)
@@ -242,7 +253,17 @@ impl Fib {
 
     /// Takes over a wish; the newest one of a prefix counts. Nothing is written before [`Fib::write`].
     pub fn want(&mut self, change: FibChange) {
-        self.book.want(change.prefix, change.target);
+        let number = change.table.unwrap_or(self.book.config.table);
+        let known = self.book.tables.find(number);
+        let added = || (![0, 255].contains(&number)).then(|| self.book.tables.add(number)).flatten();
+        let Some(table) = known.or_else(added) else {
+            tracing::warn!(table = number, prefix = %change.prefix, "a route in a table that cannot be ours");
+            return;
+        };
+        if known.is_none() {
+            self.new_tables.push(table);
+        }
+        self.book.want(Place { table, prefix: change.prefix }, change.target);
     }
 
     /// How many prefixes wait to be written.
@@ -262,8 +283,8 @@ impl Fib {
     pub fn sweep(&mut self) -> usize {
         self.book.swept = true;
         let adopted = self.book.select(|cell| cell.is(state::ADOPTED));
-        for prefix in &adopted {
-            self.book.update(*prefix, |cell| {
+        for place in &adopted {
+            self.book.update(*place, |cell| {
                 cell.clear(state::ADOPTED);
                 cell.set(state::PENDING);
             });
@@ -271,16 +292,23 @@ impl Fib {
         adopted.len() + self.book.leftovers.len()
     }
 
-    /// A route with its state.
+    /// A route with its state, in the table of the configuration.
     #[must_use]
     pub fn get(&self, prefix: Prefix) -> Option<InstalledRoute> {
-        self.book.route(prefix)
+        self.book.route(Place { table: FIRST, prefix })
     }
 
-    /// At most `limit` routes behind `from` (`None`: from the start), in order of prefix: IPv4 first. To resume, pass the
-    /// last prefix seen. A route that appears behind a walker's back may be missed; none is shown twice.
-    pub fn routes(&mut self, from: Option<Prefix>, limit: usize) -> Vec<InstalledRoute> {
-        self.book.walk(from, limit)
+    /// A route with its state, in any table.
+    #[must_use]
+    pub fn get_in(&self, table: u32, prefix: Prefix) -> Option<InstalledRoute> {
+        self.book.route(Place { table: self.book.tables.find(table)?, prefix })
+    }
+
+    /// At most `limit` routes behind `from` (`None`: from the start), table by table, in order of prefix: IPv4 first. To
+    /// resume, pass table and prefix of the last one seen. A route that appears behind a walker's back may be missed; none is shown twice.
+    pub fn routes(&mut self, from: Option<(u32, Prefix)>, limit: usize) -> Vec<InstalledRoute> {
+        let place = |(table, prefix)| Some(Place { table: self.book.tables.find(table)?, prefix });
+        self.book.walk(from.and_then(place), limit)
     }
 
     /// The next-hop objects of ours that the kernel has.

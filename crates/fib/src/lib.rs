@@ -21,8 +21,8 @@ mod wire;
 pub use error::{FibError, KernelError};
 pub use event::{KernelEvent, KernelRoute};
 pub use fib::{
-    DifferenceKind, Fib, FibChange, FibCheck, FibConfig, FibCounts, InstalledRoute, NextHopObject,
-    OurNeighbor, RouteState, WriteProgress,
+    Difference, DifferenceKind, Fib, FibChange, FibCheck, FibConfig, FibCounts, InstalledRoute,
+    NextHopObject, OurNeighbor, RouteState, WriteProgress,
 };
 pub use monitor::{Monitor, MonitorFilter};
 pub use state::{Connected, KernelState, StateConfig};

@@ -7,7 +7,7 @@ mod resolve;
 mod routes;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use foldhash::HashMap;
 use siskin_net::{BgpIdentifier, Family, IfIndex, Prefix, RouteSource};
@@ -57,6 +57,9 @@ pub struct KernelState {
     /// Gateways that were asked for and did not answer; whoever follows the neighbour events sets them.
     silent: BTreeSet<(IfIndex, IpAddr)>,
     generation: u64,
+    link_generation: u64,
+    /// When each link last came, went up or down, by [`KernelState::link_generation`].
+    touched: HashMap<IfIndex, u64>,
 }
 
 impl KernelState {
@@ -71,6 +74,8 @@ impl KernelState {
             nexthops: HashMap::default(),
             silent: BTreeSet::new(),
             generation: 0,
+            link_generation: 0,
+            touched: HashMap::default(),
         }
     }
 
@@ -91,6 +96,8 @@ impl KernelState {
     pub fn reload(&mut self) -> Result<(), FibError> {
         let mut channel = Channel::open()?;
         self.generation += 1;
+        self.link_generation += 1;
+        self.touched.clear();
         self.silent.clear();
         channel.dump(
             "reading links",
@@ -155,6 +162,7 @@ impl KernelState {
                 if let Some(route) = RouteMessage::decode(message)
                     && route.table == table
                     && route.protocol != crate::PROTOCOL
+                    && route.matters()
                 {
                     s.routes.insert(KernelRoute::from(&route), false);
                 }
@@ -171,7 +179,10 @@ impl KernelState {
         match event {
             KernelEvent::Link { link, deleted } => self.apply_link(link, *deleted),
             KernelEvent::Address { address, deleted } => {
-                self.generation += 1;
+                // A link-local address is no next hop's way, and every interface has one.
+                if is_announceable(address.address) || address.address.is_ipv4() {
+                    self.generation += 1;
+                }
                 let key = (address.address, address.interface, address.prefix);
                 if *deleted {
                     self.addresses.remove(&key);
@@ -200,7 +211,12 @@ impl KernelState {
         let before = self.links.get(&link.index).map(|l| (l.up, l.usable()));
         let after = if deleted { None } else { Some((link.up, link.usable())) };
         if before != after {
-            self.generation += 1;
+            self.link_generation += 1;
+            self.touched.insert(link.index, self.link_generation);
+            // Of the many interfaces of a host of virtual machines, most have no address and no route.
+            if self.leads_over(link.index) {
+                self.generation += 1;
+            }
         }
         if before.is_some_and(|(up, _)| up) && !after.is_some_and(|(up, _)| up) {
             self.drop_silent_losses(link.index);
@@ -209,6 +225,7 @@ impl KernelState {
             self.silent.retain(|(interface, _)| *interface != link.index);
         }
         if deleted {
+            self.touched.remove(&link.index);
             self.links.remove(&link.index);
             self.addresses.retain(|(_, interface, _)| *interface != link.index);
         } else {
@@ -216,9 +233,34 @@ impl KernelState {
         }
     }
 
+    /// Whether what is routed may go by an interface: it has an address that is not link-local, or a route does.
+    fn leads_over(&self, interface: IfIndex) -> bool {
+        self.routes.lead_over(interface) || self.global_addresses().any(|(_, i, _)| *i == interface)
+    }
+
+    /// The addresses without the IPv6 link-local ones.
+    fn global_addresses(&self) -> impl Iterator<Item = &(IpAddr, IfIndex, Prefix)> {
+        let none = Prefix::default_route(Family::Ipv4);
+        let local = |address: u128| (IpAddr::V6(Ipv6Addr::from_bits(address)), 0, none);
+        let (first, behind) = (local(0xfe80 << 112), local(0xfec0 << 112));
+        self.addresses.range(..first).chain(self.addresses.range(behind..))
+    }
+
+    /// A number that counts changes of links, and whether a link has changed since it was `since`; one that does not
+    /// exist may have.
+    pub(crate) fn link_generation(&self) -> u64 {
+        self.link_generation
+    }
+
+    pub(crate) fn link_changed(&self, interface: IfIndex, since: u64) -> bool {
+        self.touched.get(&interface).is_none_or(|at| *at > since)
+    }
+
     /// A link that goes down takes IPv4 routes and next-hop objects with it, and the kernel does not say so.
     fn drop_silent_losses(&mut self, interface: IfIndex) {
-        self.routes.drop_interface(interface);
+        if self.routes.lead_over(interface) {
+            self.routes.drop_interface(interface);
+        }
         self.nexthops
             .retain(|_, kind| !matches!(kind, NextHopKind::Single { interface: i, .. } if *i == interface));
     }
@@ -249,7 +291,8 @@ impl KernelState {
         self.silent.iter().copied()
     }
 
-    /// A number that changes whenever an answer of [`KernelState::resolve`] may have changed.
+    /// A number that changes whenever an answer of [`KernelState::resolve`] may have changed, or one of
+    /// [`KernelState::redistributable`]; of next hops that name their interface, a change of that link apart.
     #[must_use]
     pub fn generation(&self) -> u64 {
         self.generation
@@ -303,10 +346,10 @@ impl KernelState {
     #[must_use]
     pub fn connected(&self) -> Vec<Connected> {
         let mut connected: Vec<Connected> = self
-            .addresses()
-            .filter(|a| is_announceable(a.prefix.address()))
-            .filter(|a| self.links.get(&a.interface).is_some_and(Link::usable))
-            .map(|a| Connected { prefix: a.prefix, interface: a.interface })
+            .global_addresses()
+            .filter(|(_, _, prefix)| is_announceable(prefix.address()))
+            .filter(|(_, interface, _)| self.links.get(interface).is_some_and(Link::usable))
+            .map(|(_, interface, prefix)| Connected { prefix: *prefix, interface: *interface })
             .collect();
         connected.sort_unstable();
         connected.dedup();

@@ -29,6 +29,7 @@ impl Tracked {
 pub struct Tracker {
     known: HashMap<NextHop, Tracked>,
     generation: u64,
+    link_generation: u64,
     /// The gateways may be others than those last asked for.
     moved: bool,
 }
@@ -81,14 +82,21 @@ impl Tracker {
         Some(hops.filter_map(|hop| Some((hop.interface, hop.gateway?))).collect())
     }
 
-    /// What changed since the last call. Costs nothing while the state's generation stands.
+    /// What changed since the last call. Costs nothing while nothing that matters happened, and little when only links
+    /// without addresses and routes came and went.
     pub fn refresh(&mut self, state: &KernelState) -> Vec<(NextHop, Option<Resolution>)> {
-        if self.generation == state.generation() {
+        let (all, links) = (state.generation(), state.link_generation());
+        if (self.generation, self.link_generation) == (all, links) {
             return Vec::new();
         }
-        self.generation = state.generation();
+        let everything = std::mem::replace(&mut self.generation, all) != all;
+        let since = std::mem::replace(&mut self.link_generation, links);
         let mut changes = Vec::new();
         for (next_hop, tracked) in &mut self.known {
+            let named = next_hop.interface != 0 && state.link_changed(next_hop.interface, since);
+            if !everything && !named {
+                continue;
+            }
             let now = Tracked::new(next_hop, state);
             self.moved |= now.way != tracked.way;
             if now.found != tracked.found {

@@ -68,7 +68,8 @@ pub(super) fn render_check(found: &FibCheck, look: Look) -> String {
             FibFault::Changed => "changed",
             FibFault::Surplus => "not wanted",
         };
-        table.row([difference.prefix.to_string().into(), Cell::toned(Tone::Bad, fault)]);
+        let place = in_table(difference.table, &difference.prefix.to_string());
+        table.row([place.into(), Cell::toned(Tone::Bad, fault)]);
     }
     let mut text = if table.is_empty() { String::new() } else { table.take(look) + "\n" };
     let routes = number(found.routes);
@@ -85,6 +86,12 @@ pub(super) fn render_check(found: &FibCheck, look: Look) -> String {
         text += &format!("It refuses {}: see siskin fib --state failed.\n", count(found.failed, "route"));
     }
     text
+}
+
+/// A prefix, with its kernel table unless that is `main`.
+fn in_table(table: u32, prefix: &str) -> String {
+    const MAIN: u32 = 254;
+    if table == MAIN { prefix.to_owned() } else { format!("{prefix} table {table}") }
 }
 
 fn new_table() -> Table {
@@ -108,7 +115,7 @@ fn add_route(table: &mut Table, route: &FibRoute) {
     let object = Cell::number(or_dash(route.nexthop_id));
     let error = route.error.as_ref().map(|e| e.text.clone()).unwrap_or_default();
     table.row([
-        route.prefix.to_string().into(),
+        in_table(route.table, &route.prefix.to_string()).into(),
         state,
         object,
         hops.next().unwrap_or_default().into(),

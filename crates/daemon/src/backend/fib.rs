@@ -41,7 +41,7 @@ impl Daemon {
                 return Ok(page);
             }
         }
-        page.next_cursor = from.map(|p| p.to_string()).filter(|_| limit > 0);
+        page.next_cursor = from.map(|(table, prefix)| format!("{table}@{prefix}")).filter(|_| limit > 0);
         Ok(page)
     }
 
@@ -65,7 +65,7 @@ impl Daemon {
             differences: found
                 .differences
                 .into_iter()
-                .map(|(prefix, kind)| FibDifference { prefix, fault: fault(kind) })
+                .map(|d| FibDifference { table: d.table, prefix: d.prefix, fault: fault(d.kind) })
                 .collect(),
         })
     }
@@ -90,8 +90,12 @@ impl Daemon {
     }
 }
 
-fn cursor(text: &str) -> Answer<Prefix> {
-    text.parse().map_err(|_| ApiError::bad_request("the cursor is not one of ours"))
+/// Where a walk stands: the table and the prefix last seen.
+type Position = (u32, Prefix);
+
+fn cursor(text: &str) -> Answer<Position> {
+    let parsed = text.split_once('@').and_then(|(table, p)| Some((table.parse().ok()?, p.parse().ok()?)));
+    parsed.ok_or_else(|| ApiError::bad_request("the cursor is not one of ours"))
 }
 
 fn fib_lookup(view: &mut View<'_>, selector: Selector) -> Vec<FibRoute> {
@@ -117,9 +121,9 @@ fn fib_lookup(view: &mut View<'_>, selector: Selector) -> Vec<FibRoute> {
 fn fib_slice(
     view: &mut View<'_>,
     query: &FibQuery,
-    from: Option<Prefix>,
+    from: Option<Position>,
     room: usize,
-) -> (Vec<FibRoute>, Option<Prefix>) {
+) -> (Vec<FibRoute>, Option<Position>) {
     let Some(fib) = view.fib.as_deref_mut() else { return (Vec::new(), None) };
     let names = Names::new(view.state);
     let ids = ids_by_hops(fib);
@@ -128,7 +132,7 @@ fn fib_slice(
     let complete = slice.len() < SLICE;
     for route in &slice {
         if found.len() == room {
-            return (found, last_before(&slice, route.prefix, from));
+            return (found, last_before(&slice, position(route), from));
         }
         let wanted = query.family.is_none_or(|f| f == route.prefix.family())
             && query.state.is_none_or(|s| s == state(&route.state).0);
@@ -136,13 +140,17 @@ fn fib_slice(
             found.push(names.route(route, &ids));
         }
     }
-    let next = if complete { None } else { slice.last().map(|r| r.prefix) };
+    let next = if complete { None } else { slice.last().map(position) };
     (found, next)
 }
 
-/// The prefix before `prefix` in the slice: where the next page goes on behind.
-fn last_before(slice: &[InstalledRoute], prefix: Prefix, from: Option<Prefix>) -> Option<Prefix> {
-    slice.iter().map(|r| r.prefix).take_while(|p| *p != prefix).last().or(from)
+fn position(route: &InstalledRoute) -> Position {
+    (route.table, route.prefix)
+}
+
+/// The position before `at` in the slice: where the next page goes on behind.
+fn last_before(slice: &[InstalledRoute], at: Position, from: Option<Position>) -> Option<Position> {
+    slice.iter().map(position).take_while(|p| *p != at).last().or(from)
 }
 
 type ObjectIds = HashMap<Vec<siskin_net::Hop>, u32>;
@@ -196,7 +204,7 @@ impl<'a> Names<'a> {
         let (kind, hops) = self.target(route.group.as_deref());
         let (state, error) = state(&route.state);
         let nexthop_id = route.group.as_ref().and_then(|g| ids.get(g.hops()).copied());
-        FibRoute { prefix: route.prefix, state, kind, hops, nexthop_id, error }
+        FibRoute { table: route.table, prefix: route.prefix, state, kind, hops, nexthop_id, error }
     }
 }
 

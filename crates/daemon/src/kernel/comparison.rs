@@ -73,7 +73,7 @@ impl Comparison {
         self.due = Instant::now() + if differs { SOONER } else { EVERY };
         if differs {
             let (routes, objects) = (found.different, found.objects);
-            let first = found.differences.first().map(|(prefix, kind)| format!("{prefix} ({kind:?})"));
+            let first = found.differences.first().map(|d| format!("{} ({:?})", d.prefix, d.kind));
             tracing::warn!(routes, objects, ?first, "the kernel differed from what is wanted; it is mended");
         }
         for asker in self.serving.drain(..) {

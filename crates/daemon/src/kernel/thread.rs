@@ -166,7 +166,7 @@ impl KernelThread {
                 *received += changes.len();
                 if let Some(fib) = &mut self.fib {
                     for change in changes {
-                        fib.want(FibChange { prefix: change.prefix, target: change.target });
+                        fib.want(FibChange { table: None, prefix: change.prefix, target: change.target });
                     }
                 }
             }

@@ -4,10 +4,11 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use foldhash::{HashMap, HashSet};
-use siskin_net::{Family, FamilyMap, NextHopGroup, Prefix};
+use siskin_net::{Family, FamilyMap, NextHopGroup};
 
 use super::failures::Failures;
 use super::objects::{Objects, Stand};
+use super::place::{Place, TableId, Tables};
 use super::queue::Queue;
 use super::table::{Cell, GroupId, NONE, Table, state};
 use super::{FibConfig, FibCounts, InstalledRoute, RouteState};
@@ -21,7 +22,7 @@ pub(super) enum Step {
     Nothing,
     /// Install where nothing of ours is; the kernel must refuse if something foreign is.
     Create(GroupId),
-    /// Put in place of ours.
+    /// Put in prefix of ours.
     Replace(GroupId),
     /// Remove ours.
     Remove,
@@ -31,20 +32,21 @@ pub(super) enum Step {
 #[derive(Debug)]
 pub(super) struct Book {
     pub(super) config: FibConfig,
+    pub(super) tables: Tables,
     pub(super) objects: Objects,
     pub(super) queue: Queue,
     pub(super) failures: Failures,
     /// Routes of others with our table and metric, and the protocol they carry: we must not touch them.
-    pub(super) foreign: HashMap<Prefix, u8>,
+    pub(super) foreign: HashMap<Place, u8>,
     /// Routes of ours with a metric of an earlier configuration.
-    pub(super) leftovers: Vec<(Prefix, u32)>,
+    pub(super) leftovers: Vec<(Place, u32)>,
     /// The grace for adopted routes is over: what is found now and not wanted is removed.
     pub(super) swept: bool,
     table: Table,
     counts: FamilyMap<FibCounts>,
     /// Prefixes that wait to be removed.
     pub(super) removals: usize,
-    page: Vec<Prefix>,
+    page: Vec<Place>,
 }
 
 /// How many prefixes a walk sorts at once.
@@ -53,6 +55,7 @@ const PAGE: usize = 64 * 1024;
 impl Book {
     pub(super) fn new(config: FibConfig, objects: Objects) -> Book {
         Book {
+            tables: Tables::new(config.table),
             config,
             objects,
             queue: Queue::new(),
@@ -71,13 +74,13 @@ impl Book {
         self.counts
     }
 
-    pub(super) fn cell(&self, prefix: Prefix) -> Cell {
-        self.table.get(prefix)
+    pub(super) fn cell(&self, place: Place) -> Cell {
+        self.table.get(place)
     }
 
     /// Changes a cell and everything that is counted by it.
-    pub(super) fn update(&mut self, prefix: Prefix, change: impl FnOnce(&mut Cell)) {
-        let (old, new) = self.table.modify(prefix, change);
+    pub(super) fn update(&mut self, place: Place, change: impl FnOnce(&mut Cell)) {
+        let (old, new) = self.table.modify(place, change);
         if new == old {
             return;
         }
@@ -97,9 +100,9 @@ impl Book {
         self.objects.moved(stand(&old), stand(&new));
         self.removals = self.removals + usize::from(removal(&new)) - usize::from(removal(&old));
         if new.is(state::PENDING) && !old.is(state::PENDING) {
-            self.queue.push(prefix);
+            self.queue.push(place);
         }
-        let counts = &mut self.counts[prefix.family()];
+        let counts = &mut self.counts[place.family()];
         let adjust = |count: &mut usize, was: bool, is: bool| {
             *count = count.wrapping_add(usize::from(is)).wrapping_sub(usize::from(was));
         };
@@ -109,10 +112,10 @@ impl Book {
     }
 
     /// Takes over what the RIB wants.
-    pub(super) fn want(&mut self, prefix: Prefix, target: Option<Arc<NextHopGroup>>) {
-        let wanted = target.map_or(NONE, |group| self.objects.intern(&group, prefix.family()));
-        self.failures.forget(prefix);
-        self.update(prefix, |cell| {
+    pub(super) fn want(&mut self, place: Place, target: Option<Arc<NextHopGroup>>) {
+        let wanted = target.map_or(NONE, |group| self.objects.intern(&group, place.family()));
+        self.failures.forget(place);
+        self.update(place, |cell| {
             cell.wanted = wanted;
             cell.clear(state::ADOPTED | state::FAILED);
             if wanted != cell.installed || cell.is(state::REWRITE) {
@@ -122,8 +125,8 @@ impl Book {
     }
 
     /// What the cell of a waiting prefix asks for.
-    pub(super) fn step(&self, prefix: Prefix) -> Step {
-        let cell = self.cell(prefix);
+    pub(super) fn step(&self, place: Place) -> Step {
+        let cell = self.cell(place);
         let rewrite = cell.is(state::REWRITE);
         match (cell.wanted, cell.installed) {
             _ if cell.is(state::ADOPTED) => Step::Nothing,
@@ -137,9 +140,9 @@ impl Book {
     }
 
     /// The kernel has what is wanted.
-    pub(super) fn done(&mut self, prefix: Prefix) {
-        self.failures.forget(prefix);
-        self.update(prefix, |cell| {
+    pub(super) fn done(&mut self, place: Place) {
+        self.failures.forget(place);
+        self.update(place, |cell| {
             cell.installed = cell.wanted;
             cell.clear(state::PENDING | state::FAILED | state::REWRITE | state::SEVERAL);
             // Whoever compares meanwhile need not look.
@@ -148,75 +151,75 @@ impl Book {
     }
 
     /// The kernel removed a route of ours. Of one that may not have been the only one that is not the end.
-    pub(super) fn removed(&mut self, prefix: Prefix) {
-        if self.cell(prefix).is(state::REWRITE | state::SEVERAL) {
-            self.queue.push(prefix);
+    pub(super) fn removed(&mut self, place: Place) {
+        if self.cell(place).is(state::REWRITE | state::SEVERAL) {
+            self.queue.push(place);
         } else {
-            self.done(prefix);
+            self.done(place);
         }
     }
 
     /// The kernel has no route of ours left to remove; what is wanted comes next.
-    pub(super) fn nothing_left(&mut self, prefix: Prefix) {
-        self.update(prefix, |cell| {
+    pub(super) fn nothing_left(&mut self, place: Place) {
+        self.update(place, |cell| {
             cell.installed = NONE;
             cell.clear(state::REWRITE | state::SEVERAL);
         });
-        if self.cell(prefix).wanted == NONE {
-            self.done(prefix);
+        if self.cell(place).wanted == NONE {
+            self.done(place);
         } else {
-            self.queue.push(prefix);
+            self.queue.push(place);
         }
     }
 
     /// Nothing had to be done.
-    pub(super) fn settled(&mut self, prefix: Prefix) {
-        self.failures.forget(prefix);
-        self.update(prefix, |cell| cell.clear(state::PENDING | state::FAILED));
+    pub(super) fn settled(&mut self, place: Place) {
+        self.failures.forget(place);
+        self.update(place, |cell| cell.clear(state::PENDING | state::FAILED));
     }
 
     /// The kernel refused; it is tried again later.
-    pub(super) fn refused(&mut self, prefix: Prefix, error: KernelError, now: Instant) {
-        self.failures.record(prefix, error, now);
-        self.update(prefix, |cell| {
+    pub(super) fn refused(&mut self, place: Place, error: KernelError, now: Instant) {
+        self.failures.record(place, error, now);
+        self.update(place, |cell| {
             cell.clear(state::PENDING);
             cell.set(state::FAILED);
         });
     }
 
     /// Its group cannot be used: it waits for the group, not for a time.
-    pub(super) fn blocked(&mut self, prefix: Prefix) {
-        self.failures.forget(prefix);
-        self.update(prefix, |cell| {
+    pub(super) fn blocked(&mut self, place: Place) {
+        self.failures.forget(place);
+        self.update(place, |cell| {
             cell.clear(state::PENDING);
             cell.set(state::FAILED);
         });
     }
 
     /// It is not known whether the kernel took it; it stays pending.
-    pub(super) fn unsure(&mut self, prefix: Prefix) {
-        self.update(prefix, |cell| cell.set(state::REWRITE));
-        self.queue.push(prefix);
+    pub(super) fn unsure(&mut self, place: Place) {
+        self.update(place, |cell| cell.set(state::REWRITE));
+        self.queue.push(place);
     }
 
     /// Tries a failed prefix again.
-    pub(super) fn retry(&mut self, prefix: Prefix) {
-        if !self.cell(prefix).is(state::FAILED) {
-            return self.failures.forget(prefix);
+    pub(super) fn retry(&mut self, place: Place) {
+        if !self.cell(place).is(state::FAILED) {
+            return self.failures.forget(place);
         }
-        self.update(prefix, |cell| {
+        self.update(place, |cell| {
             cell.clear(state::FAILED);
             cell.set(state::PENDING);
         });
     }
 
     /// The prefixes whose cells satisfy a condition.
-    pub(super) fn select(&self, mut condition: impl FnMut(Cell) -> bool) -> Vec<Prefix> {
+    pub(super) fn select(&self, mut condition: impl FnMut(Cell) -> bool) -> Vec<Place> {
         let mut selected = Vec::new();
         for family in Family::ALL {
-            self.table.for_each(family, |prefix, cell| {
+            self.table.for_each(family, |place, cell| {
                 if condition(cell) {
-                    selected.push(prefix);
+                    selected.push(place);
                 }
             });
         }
@@ -228,8 +231,8 @@ impl Book {
         if groups.is_empty() {
             return;
         }
-        for prefix in self.select(|cell| groups.contains(&cell.installed)) {
-            self.vanished(prefix);
+        for place in self.select(|cell| groups.contains(&cell.installed)) {
+            self.vanished(place);
         }
     }
 
@@ -240,14 +243,14 @@ impl Book {
             return;
         }
         let gone = |cell: Cell| groups.contains(&cell.installed) && !cell.is(state::REWRITE);
-        for prefix in self.select(gone) {
-            self.vanished(prefix);
+        for place in self.select(gone) {
+            self.vanished(place);
         }
     }
 
     /// The kernel has no route of ours for this prefix any more.
-    pub(super) fn vanished(&mut self, prefix: Prefix) {
-        self.update(prefix, |cell| {
+    pub(super) fn vanished(&mut self, place: Place) {
+        self.update(place, |cell| {
             cell.installed = NONE;
             cell.clear(state::ADOPTED);
             if cell.wanted != NONE && !cell.is(state::FAILED) {
@@ -257,8 +260,8 @@ impl Book {
     }
 
     /// What the kernel has for this prefix may differ from what we wrote: it is written again.
-    pub(super) fn doubt(&mut self, prefix: Prefix) {
-        self.update(prefix, |cell| {
+    pub(super) fn doubt(&mut self, place: Place) {
+        self.update(place, |cell| {
             // Where nothing of ours is, there is nothing to replace, and creating is safer.
             if cell.installed != NONE {
                 cell.set(state::REWRITE);
@@ -272,21 +275,21 @@ impl Book {
 
     /// Somebody writes with our protocol number: the kernel may have several routes of ours. All go, and what is wanted
     /// is made anew.
-    pub(super) fn several(&mut self, prefix: Prefix) {
-        self.update(prefix, |cell| cell.set(state::SEVERAL));
-        self.doubt(prefix);
+    pub(super) fn several(&mut self, place: Place) {
+        self.update(place, |cell| cell.set(state::SEVERAL));
+        self.doubt(place);
     }
 
-    /// A foreign route took its place.
-    pub(super) fn replaced(&mut self, prefix: Prefix) {
-        self.vanished(prefix);
-        self.update(prefix, |cell| cell.clear(state::REWRITE | state::SEVERAL));
+    /// A foreign route took its prefix.
+    pub(super) fn replaced(&mut self, place: Place) {
+        self.vanished(place);
+        self.update(place, |cell| cell.clear(state::REWRITE | state::SEVERAL));
     }
 
     /// Others deleted it, or a part of it.
-    pub(super) fn disturbed(&mut self, prefix: Prefix) {
-        self.doubt(prefix);
-        self.vanished(prefix);
+    pub(super) fn disturbed(&mut self, place: Place) {
+        self.doubt(place);
+        self.vanished(place);
     }
 
     /// Groups that could not be used can be used now.
@@ -294,14 +297,15 @@ impl Book {
         if groups.is_empty() {
             return;
         }
-        for prefix in self.select(|cell| cell.is(state::FAILED) && groups.contains(&cell.wanted)) {
-            self.retry(prefix);
+        for place in self.select(|cell| cell.is(state::FAILED) && groups.contains(&cell.wanted)) {
+            self.retry(place);
         }
     }
 
-    /// What every route of a prefix's family carries.
-    pub(super) fn frame(&self, family: Family) -> Frame {
-        let FibConfig { table, metric, mtu, .. } = self.config;
+    /// What every route of a family in a table carries.
+    pub(super) fn frame(&self, table: TableId, family: Family) -> Frame {
+        let FibConfig { metric, mtu, .. } = self.config;
+        let table = self.tables.number(table);
         Frame { table, metric, protocol: crate::PROTOCOL, prefsrc: self.config.prefsrc[family], mtu }
     }
 
@@ -313,56 +317,54 @@ impl Book {
         }
     }
 
-    /// Before the kernel shows the routes of a family.
-    pub(super) fn forget_seen(&mut self, family: Family) {
-        self.table.clear_flag(family, state::SEEN | state::WRITTEN);
+    /// Before the kernel shows the routes of a family in a table.
+    pub(super) fn forget_seen(&mut self, table: TableId, family: Family) {
+        self.table.clear_flag(table, family, state::SEEN | state::WRITTEN);
     }
 
     /// Visits the cells of a family, in no order.
-    pub(super) fn each(&self, family: Family, mut visit: impl FnMut(Prefix, Cell)) {
+    pub(super) fn each(&self, family: Family, mut visit: impl FnMut(Place, Cell)) {
         self.table.for_each(family, &mut visit);
     }
 
-    /// Before the dump of a family.
-    pub(super) fn begin_dump(&mut self, family: Family) {
-        self.forget_seen(family);
-        self.foreign.retain(|prefix, _| prefix.family() != family);
-        self.leftovers.retain(|(prefix, _)| prefix.family() != family);
+    /// Before the dump of a family in a table.
+    pub(super) fn begin_dump(&mut self, table: TableId, family: Family) {
+        self.forget_seen(table, family);
+        let other = |place: &Place| (place.table, place.family()) != (table, family);
+        self.foreign.retain(|place, _| other(place));
+        self.leftovers.retain(|(place, _)| other(place));
     }
 
     /// A route of the dump.
     pub(super) fn observe(&mut self, route: &RouteMessage<'_>, by_id: &HashMap<u32, GroupId>) {
-        let (prefix, family) = (route.prefix, route.prefix.family());
-        if route.table != self.config.table {
-            return;
-        }
+        let Some(table) = self.tables.find(route.table) else { return };
+        let (place, family) = (Place { table, prefix: route.prefix }, route.prefix.family());
         let same_metric = route.metric == self.metric(family);
         match (route.protocol == crate::PROTOCOL, same_metric) {
             (false, true) => {
-                self.foreign.insert(prefix, route.protocol);
+                self.foreign.insert(place, route.protocol);
             }
-            (true, false) => self.leftovers.push((prefix, route.metric)),
-            (true, true) => self.observe_ours(route, by_id),
+            (true, false) => self.leftovers.push((place, route.metric)),
+            (true, true) => self.observe_ours(place, route, by_id),
             (false, false) => {}
         }
     }
 
-    fn observe_ours(&mut self, route: &RouteMessage<'_>, by_id: &HashMap<u32, GroupId>) {
-        let prefix = route.prefix;
-        let cell = self.cell(prefix);
+    fn observe_ours(&mut self, place: Place, route: &RouteMessage<'_>, by_id: &HashMap<u32, GroupId>) {
+        let cell = self.cell(place);
         if cell.is(state::SEEN) {
             // One more of the same prefix and metric.
-            return self.several(prefix);
+            return self.several(place);
         }
         let same_frame = self.has_frame(route);
         if cell.installed != NONE && same_frame && self.objects.is_written_as(cell.installed, route) {
-            self.update(prefix, |cell| cell.set(state::SEEN));
+            self.update(place, |cell| cell.set(state::SEEN));
             return;
         }
         let found = self.group_of(route, by_id);
         let exact = same_frame && self.objects.is_written_as(found, route);
         let swept = self.swept;
-        self.update(prefix, |cell| {
+        self.update(place, |cell| {
             cell.installed = found;
             cell.set(state::SEEN);
             if !exact {
@@ -378,11 +380,11 @@ impl Book {
     }
 
     /// Somebody else installed a route with our protocol number where none of ours was.
-    pub(super) fn stray(&mut self, prefix: Prefix) {
-        let unnamed = self.objects.intern(&Arc::new(NextHopGroup::UNREACHABLE), prefix.family());
+    pub(super) fn stray(&mut self, place: Place) {
+        let unnamed = self.objects.intern(&Arc::new(NextHopGroup::UNREACHABLE), place.family());
         let swept = self.swept;
-        self.failures.forget(prefix);
-        self.update(prefix, |cell| {
+        self.failures.forget(place);
+        self.update(place, |cell| {
             cell.installed = unnamed;
             cell.clear(state::FAILED);
             cell.set(state::REWRITE | state::SEVERAL);
@@ -405,29 +407,29 @@ impl Book {
         self.objects.intern(&Arc::new(value), route.prefix.family())
     }
 
-    /// After the dump of a family: what it did not show is not there. Returns how many routes were missing.
-    pub(super) fn end_dump(&mut self, family: Family) -> usize {
+    /// After the dump of a family in a table: what it did not show is not there. Returns how many routes were missing.
+    pub(super) fn end_dump(&mut self, table: TableId, family: Family) -> usize {
         let mut missing = Vec::new();
-        self.table.for_each(family, |prefix, cell| {
+        self.table.for_each_in(table, family, |place, cell| {
             if cell.installed != NONE && !cell.is(state::SEEN) {
-                missing.push(prefix);
+                missing.push(place);
             }
         });
-        for prefix in &missing {
-            self.vanished(*prefix);
+        for place in &missing {
+            self.vanished(*place);
         }
         missing.len()
     }
 
     /// The state of a prefix, for display.
-    pub(super) fn route(&self, prefix: Prefix) -> Option<InstalledRoute> {
-        let cell = self.cell(prefix);
+    pub(super) fn route(&self, place: Place) -> Option<InstalledRoute> {
+        let cell = self.cell(place);
         let shown = if cell.wanted == NONE { cell.installed } else { cell.wanted };
         if shown == NONE && !cell.is(state::PENDING) {
             return None;
         }
         let state = if cell.is(state::FAILED) {
-            let known = self.failures.get(prefix).cloned();
+            let known = self.failures.get(place).cloned();
             let error = known.or_else(|| self.objects.way(cell.wanted).err());
             let error = error.unwrap_or_else(|| KernelError::from_errno(libc::EAGAIN));
             RouteState::Failed { errno: error.errno, text: error.text }
@@ -438,11 +440,12 @@ impl Book {
         } else {
             RouteState::Installed
         };
-        Some(InstalledRoute { prefix, group: self.objects.value(shown), state })
+        let table = self.tables.number(place.table);
+        Some(InstalledRoute { table, prefix: place.prefix, group: self.objects.value(shown), state })
     }
 
     /// The routes behind `from`, in order.
-    pub(super) fn walk(&mut self, from: Option<Prefix>, limit: usize) -> Vec<InstalledRoute> {
+    pub(super) fn walk(&mut self, from: Option<Place>, limit: usize) -> Vec<InstalledRoute> {
         let mut routes = Vec::new();
         let mut last = from;
         while routes.len() < limit {
@@ -458,25 +461,25 @@ impl Book {
                     0
                 }
             };
-            let keys: Vec<Prefix> =
-                self.page.iter().skip(start).take(limit - routes.len()).copied().collect();
+            let keys: Vec<Place> = self.page.iter().skip(start).take(limit - routes.len()).copied().collect();
             let Some(end) = keys.last() else { break };
             last = Some(*end);
-            routes.extend(keys.into_iter().filter_map(|prefix| self.route(prefix)));
+            routes.extend(keys.into_iter().filter_map(|place| self.route(place)));
         }
         routes
     }
 
     /// The first [`PAGE`] prefixes behind `from`, sorted.
-    fn next_page(&self, from: Option<Prefix>) -> Vec<Prefix> {
-        let mut page: Vec<Prefix> = Vec::new();
-        for family in Family::ALL {
-            if page.len() >= PAGE || from.is_some_and(|f| f.family() > family) {
+    fn next_page(&self, from: Option<Place>) -> Vec<Place> {
+        let mut page: Vec<Place> = Vec::new();
+        for (table, family) in self.tables.ids().flat_map(|t| Family::ALL.map(|f| (t, f))) {
+            let behind = from.is_some_and(|f| (f.table, f.family()) > (table, family));
+            if page.len() >= PAGE || behind {
                 continue;
             }
-            self.table.for_each(family, |prefix, _| {
-                if from.is_none_or(|f| prefix > f) {
-                    page.push(prefix);
+            self.table.for_each_in(table, family, |place, _| {
+                if from.is_none_or(|f| place > f) {
+                    page.push(place);
                     if page.len() == 2 * PAGE {
                         page.select_nth_unstable(PAGE);
                         page.truncate(PAGE);

@@ -10,6 +10,7 @@ use siskin_net::{Family, Prefix};
 
 use super::Fib;
 use super::book::Book;
+use super::place::{Place, TableId};
 use super::table::{GroupId, NONE, state};
 use crate::channel::Channel;
 use crate::error::FibError;
@@ -31,6 +32,17 @@ pub enum DifferenceKind {
     Surplus,
 }
 
+/// A route that differed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Difference {
+    /// The kernel's table.
+    pub table: u32,
+    /// The prefix.
+    pub prefix: Prefix,
+    /// What was wrong.
+    pub kind: DifferenceKind,
+}
+
 /// What a comparison found.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct FibCheck {
@@ -41,7 +53,7 @@ pub struct FibCheck {
     /// Routes that differed; they are mended.
     pub different: usize,
     /// The first of them, in order.
-    pub differences: Vec<(Prefix, DifferenceKind)>,
+    pub differences: Vec<Difference>,
     /// Routes that the kernel refused before, and still lacks.
     pub failed: usize,
 }
@@ -51,15 +63,15 @@ pub struct FibCheck {
 pub(super) struct Check {
     channel: Channel,
     /// The dump that is being read.
-    dump: Option<(Family, u32)>,
-    /// Families still to be read in this pass.
-    rest: Vec<Family>,
+    dump: Option<((TableId, Family), u32)>,
+    /// What is still to be read in this pass.
+    rest: Vec<(TableId, Family)>,
     by_id: HashMap<u32, GroupId>,
     routes: usize,
     objects: usize,
-    suspects: HashMap<Prefix, DifferenceKind>,
+    suspects: HashMap<Place, DifferenceKind>,
     /// What the first pass found; `None` during the first pass.
-    first: Option<HashMap<Prefix, DifferenceKind>>,
+    first: Option<HashMap<Place, DifferenceKind>>,
 }
 
 impl Fib {
@@ -111,11 +123,11 @@ impl Fib {
             self.check = Some(check);
             return Ok(None);
         }
-        for prefix in self.book.unseen() {
-            check.suspects.entry(prefix).or_insert(DifferenceKind::Missing);
+        for place in self.book.unseen() {
+            check.suspects.entry(place).or_insert(DifferenceKind::Missing);
         }
         // What was written since it was read is as we wrote it.
-        check.suspects.retain(|prefix, _| !self.book.cell(*prefix).is(state::WRITTEN));
+        check.suspects.retain(|place, _| !self.book.cell(*place).is(state::WRITTEN));
         match check.first.take() {
             None if !check.suspects.is_empty() => {
                 check.first = Some(std::mem::take(&mut check.suspects));
@@ -126,7 +138,7 @@ impl Fib {
             }
             first => {
                 let first = first.unwrap_or_default();
-                check.suspects.retain(|prefix, _| first.contains_key(prefix));
+                check.suspects.retain(|place, _| first.contains_key(place));
                 Ok(Some(self.conclude(check)))
             }
         }
@@ -135,31 +147,37 @@ impl Fib {
     /// Starts reading from the top: at the start, for the second look, and when a full comparison came between.
     pub(super) fn begin_pass(&mut self) {
         let Some(check) = &mut self.check else { return };
-        for family in Family::ALL {
-            self.book.forget_seen(family);
+        let all = self.book.tables.ids().flat_map(|table| Family::ALL.map(|family| (table, family)));
+        check.rest = all.collect();
+        for (table, family) in &check.rest {
+            self.book.forget_seen(*table, *family);
         }
+        check.rest.reverse();
         check.suspects.clear();
         check.routes = 0;
         check.dump = None;
-        check.rest = Family::ALL.into_iter().rev().collect();
         check.by_id = self.book.objects.kernel_index();
     }
 
     fn conclude(&mut self, check: Check) -> FibCheck {
-        let mut differences: Vec<(Prefix, DifferenceKind)> = check.suspects.into_iter().collect();
-        differences.sort_unstable();
-        for (prefix, kind) in &differences {
+        let mut suspects: Vec<(Place, DifferenceKind)> = check.suspects.into_iter().collect();
+        suspects.sort_unstable();
+        for (place, kind) in &suspects {
             match kind {
-                DifferenceKind::Missing => self.book.vanished(*prefix),
-                DifferenceKind::Changed if self.book.cell(*prefix).is(state::SEEN) => {
-                    self.book.several(*prefix)
+                DifferenceKind::Missing => self.book.vanished(*place),
+                DifferenceKind::Changed if self.book.cell(*place).is(state::SEEN) => {
+                    self.book.several(*place)
                 }
-                DifferenceKind::Changed => self.book.doubt(*prefix),
-                DifferenceKind::Surplus => self.book.stray(*prefix),
+                DifferenceKind::Changed => self.book.doubt(*place),
+                DifferenceKind::Surplus => self.book.stray(*place),
             }
         }
-        let different = differences.len();
-        differences.truncate(NAMED);
+        let different = suspects.len();
+        let named = suspects.into_iter().take(NAMED);
+        let table = |place: Place| self.book.tables.number(place.table);
+        let differences = named
+            .map(|(place, kind)| Difference { table: table(place), prefix: place.prefix, kind })
+            .collect();
         let failed = self.book.counts().iter().map(|(_, counts)| counts.failed).sum();
         FibCheck { routes: check.routes, objects: check.objects, different, differences, failed }
     }
@@ -169,24 +187,26 @@ impl Check {
     /// Reads on; `true` at the end of a pass.
     fn advance(&mut self, book: &mut Book, datagrams: usize) -> Result<bool, FibError> {
         const ACTION: &str = "comparing routes";
-        let (family, seq) = match self.dump {
+        let (what, seq) = match self.dump {
             Some(dump) => dump,
             None => {
-                let Some(family) = self.rest.pop() else { return Ok(true) };
-                let table = book.config.table;
-                let begun = self.channel.begin_dump(|batch: &mut Batch| route::dump(batch, family, table));
-                (family, begun.map_err(FibError::io(ACTION))?)
+                let Some((table, family)) = self.rest.pop() else { return Ok(true) };
+                let number = book.tables.number(table);
+                let begun = self.channel.begin_dump(|batch: &mut Batch| route::dump(batch, family, number));
+                ((table, family), begun.map_err(FibError::io(ACTION))?)
             }
         };
-        self.dump = Some((family, seq));
+        self.dump = Some((what, seq));
+        let table = what.0;
         let (routes, suspects) = (&mut self.routes, &mut self.suspects);
         let slice = self.channel.dump_slice(ACTION, seq, datagrams, |message| {
             if let Some(route) = RouteMessage::decode(message)
-                && book.is_ours(&route)
+                && book.is_ours(table, &route)
             {
                 *routes += 1;
-                if let Some(kind) = book.compare(&route) {
-                    suspects.insert(route.prefix, kind);
+                let place = Place { table, prefix: route.prefix };
+                if let Some(kind) = book.compare(place, &route) {
+                    suspects.insert(place, kind);
                 }
             }
         });
@@ -200,8 +220,8 @@ impl Check {
 }
 
 impl Book {
-    fn is_ours(&self, route: &RouteMessage<'_>) -> bool {
-        route.table == self.config.table
+    fn is_ours(&self, table: TableId, route: &RouteMessage<'_>) -> bool {
+        route.table == self.tables.number(table)
             && route.protocol == crate::PROTOCOL
             && route.metric == self.metric(route.prefix.family())
     }
@@ -216,28 +236,27 @@ impl Book {
     }
 
     /// Compares a route of ours in the kernel with its cell; what is being changed does not count as different.
-    fn compare(&mut self, route: &RouteMessage<'_>) -> Option<DifferenceKind> {
-        let prefix = route.prefix;
-        let cell = self.cell(prefix);
+    fn compare(&mut self, place: Place, route: &RouteMessage<'_>) -> Option<DifferenceKind> {
+        let cell = self.cell(place);
         let changing = state::WRITTEN | state::PENDING | state::FAILED | state::REWRITE | state::ADOPTED;
         if cell.is(state::SEEN) && !cell.is(changing) {
             // One more of the same prefix and metric.
             return Some(DifferenceKind::Changed);
         }
         if cell.is(changing) || self.has_frame(route) && self.objects.is_written_as(cell.installed, route) {
-            self.update(prefix, |cell| cell.set(state::SEEN));
+            self.update(place, |cell| cell.set(state::SEEN));
             return None;
         }
         Some(if cell.installed == NONE { DifferenceKind::Surplus } else { DifferenceKind::Changed })
     }
 
     /// The routes that should be in the kernel, and that no dump showed since [`Book::forget_seen`].
-    fn unseen(&self) -> Vec<Prefix> {
+    fn unseen(&self) -> Vec<Place> {
         let mut unseen = Vec::new();
         for family in Family::ALL {
-            self.each(family, |prefix, cell| {
+            self.each(family, |place, cell| {
                 if cell.installed != NONE && !cell.is(state::SEEN | state::WRITTEN | state::PENDING) {
-                    unseen.push(prefix);
+                    unseen.push(place);
                 }
             });
         }

@@ -3,6 +3,7 @@
 use std::time::Instant;
 
 use super::Fib;
+use super::place::Place;
 use super::table::{GroupId, NONE};
 use super::write::HEAL_FIRST;
 use crate::PROTOCOL;
@@ -26,10 +27,11 @@ impl Fib {
                 }
             }
             KernelEvent::Route { port, .. } if *port == self.channel.port() => {}
-            KernelEvent::Route { route, deleted, replaced, .. } if route.table == self.book.config.table => {
-                self.on_route(route, *deleted, *replaced);
+            KernelEvent::Route { route, deleted, replaced, .. } => {
+                if let Some(table) = self.book.tables.find(route.table) {
+                    self.on_route(Place { table, prefix: route.prefix }, route, *deleted, *replaced);
+                }
             }
-            KernelEvent::Route { .. } => {}
             KernelEvent::Neighbor { neighbor, deleted } => self.neighbors.on_event(neighbor, *deleted),
             KernelEvent::OurRules => self.rules.doubt(),
             KernelEvent::NextHop { nexthop } => {
@@ -63,8 +65,8 @@ impl Fib {
             // Whether the kernel kept the routes depends on family, carrier and siblings: they are written anew.
             let groups = self.book.objects.groups_on(link.index);
             let concerns = |id: GroupId| groups.contains(&id);
-            for prefix in self.book.select(|cell| concerns(cell.installed) || concerns(cell.wanted)) {
-                self.book.doubt(prefix);
+            for place in self.book.select(|cell| concerns(cell.installed) || concerns(cell.wanted)) {
+                self.book.doubt(place);
             }
             if usable {
                 self.book.unblocked(&groups);
@@ -87,32 +89,31 @@ impl Fib {
         }
     }
 
-    fn on_route(&mut self, route: &KernelRoute, deleted: bool, replaced: bool) {
-        let prefix = route.prefix;
-        if route.metric != self.book.metric(prefix.family()) {
+    fn on_route(&mut self, place: Place, route: &KernelRoute, deleted: bool, replaced: bool) {
+        if route.metric != self.book.metric(place.family()) {
             return;
         }
-        let cell = self.book.cell(prefix);
+        let cell = self.book.cell(place);
         match (route.protocol == PROTOCOL, deleted) {
-            (true, true) if cell.wanted == NONE => self.book.vanished(prefix),
+            (true, true) if cell.wanted == NONE => self.book.vanished(place),
             // Of an IPv6 multipath perhaps only one hop went: the write is to replace.
-            (true, true) => self.book.disturbed(prefix),
+            (true, true) => self.book.disturbed(place),
             (true, false) => {
                 if replaced {
-                    self.book.foreign.remove(&prefix);
+                    self.book.foreign.remove(&place);
                 }
-                if cell.installed == NONE { self.book.stray(prefix) } else { self.book.several(prefix) }
+                if cell.installed == NONE { self.book.stray(place) } else { self.book.several(place) }
             }
             (false, false) => {
-                self.book.foreign.insert(prefix, route.protocol);
+                self.book.foreign.insert(place, route.protocol);
                 // `replace` does not look at the protocol: ours is gone. Otherwise both are there.
                 if replaced && cell.installed != NONE {
-                    self.book.replaced(prefix);
+                    self.book.replaced(place);
                 }
             }
             (false, true) => {
-                self.book.foreign.remove(&prefix);
-                self.book.retry(prefix);
+                self.book.foreign.remove(&place);
+                self.book.retry(place);
             }
         }
     }

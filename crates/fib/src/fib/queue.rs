@@ -8,18 +8,21 @@ use std::net::Ipv4Addr;
 
 use siskin_net::{Family, Prefix};
 
+use super::place::Place;
+
 /// How many arrivals at once still count as few.
 const EXPRESS: usize = 64;
 
-/// An IPv4 prefix in 8 bytes that sort like the prefix; IPv6 ones stay as they are.
-fn pack(prefix: Prefix) -> u64 {
-    let bits = u64::try_from(prefix.bits() >> 96).unwrap_or(0);
-    bits << 8 | u64::from(prefix.len())
+/// An IPv4 place in 8 bytes that sort like the place; IPv6 ones stay as they are.
+fn pack(place: Place) -> u64 {
+    let bits = u64::try_from(place.prefix.bits() >> 96).unwrap_or(0);
+    u64::from(place.table) << 40 | bits << 8 | u64::from(place.prefix.len())
 }
 
 #[expect(clippy::cast_possible_truncation, reason = "takes apart what `pack` put together")]
-fn unpack(key: u64) -> Prefix {
-    Prefix::v4(Ipv4Addr::from_bits((key >> 8) as u32), key as u8)
+fn unpack(key: u64) -> Place {
+    let prefix = Prefix::v4(Ipv4Addr::from_bits((key >> 8) as u32), key as u8);
+    Place { table: (key >> 40) as u16, prefix }
 }
 
 #[derive(Debug)]
@@ -60,7 +63,7 @@ impl<K: Ord + Copy> Lane<K> {
 #[derive(Debug)]
 pub(super) struct Queue {
     v4: Lane<u64>,
-    v6: Lane<Prefix>,
+    v6: Lane<Place>,
 }
 
 impl Queue {
@@ -68,14 +71,14 @@ impl Queue {
         Queue { v4: Lane::new(), v6: Lane::new() }
     }
 
-    pub(super) fn push(&mut self, prefix: Prefix) {
-        match prefix.family() {
-            Family::Ipv4 => self.v4.fresh.push(pack(prefix)),
-            Family::Ipv6 => self.v6.fresh.push(prefix),
+    pub(super) fn push(&mut self, place: Place) {
+        match place.family() {
+            Family::Ipv4 => self.v4.fresh.push(pack(place)),
+            Family::Ipv6 => self.v6.fresh.push(place),
         }
     }
 
-    pub(super) fn pop(&mut self, family: Family) -> Option<Prefix> {
+    pub(super) fn pop(&mut self, family: Family) -> Option<Place> {
         match family {
             Family::Ipv4 => self.v4.pop().map(unpack),
             Family::Ipv6 => self.v6.pop(),

@@ -6,6 +6,7 @@ use siskin_net::{Family, FamilyMap};
 
 use super::Fib;
 use super::book::Book;
+use super::place::TableId;
 use super::table::{GroupId, NONE, state};
 use crate::error::FibError;
 use crate::state::no_such_table;
@@ -13,7 +14,7 @@ use crate::wire::route::{self, RouteMessage};
 use crate::wire::{batch::Batch, nexthop};
 
 impl Fib {
-    /// Reads our table and marks what differs from what we thought: missing routes wait to be written, changed ones to
+    /// Reads our tables and marks what differs from what we thought: missing routes wait to be written, changed ones to
     /// be replaced, unknown ones of ours are adopted (after [`Fib::sweep`]: removed). Returns how many routes were
     /// missing or changed; [`Fib::write`] then mends them.
     ///
@@ -28,20 +29,72 @@ impl Fib {
             self.heal_at = Some(Instant::now());
         }
         let by_id = self.book.objects.kernel_index();
-        for family in Family::ALL {
-            self.dump(family, &by_id)?;
+        for table in self.book.tables.ids() {
+            for family in Family::ALL {
+                self.dump(table, family, &by_id)?;
+            }
         }
+        self.new_tables.clear();
         self.begin_pass();
         let after = self.book.counts();
         Ok(Family::ALL.into_iter().map(|f| after[f].pending.saturating_sub(before[f].pending)).sum())
     }
 
-    fn dump(&mut self, family: Family, by_id: &foldhash::HashMap<u32, GroupId>) -> Result<(), FibError> {
-        let table = self.book.config.table;
+    /// Reads tables that were not ours before: somebody else's routes may be there, or a previous run's.
+    ///
+    /// # Errors
+    /// As of [`Fib::resync`].
+    pub(super) fn read_new_tables(&mut self) -> Result<(), FibError> {
+        if self.new_tables.is_empty() {
+            return Ok(());
+        }
+        let by_id = self.book.objects.kernel_index();
+        while let Some(table) = self.new_tables.last().copied() {
+            for family in Family::ALL {
+                self.dump(table, family, &by_id)?;
+            }
+            self.new_tables.pop();
+        }
+        self.begin_pass();
+        Ok(())
+    }
+
+    /// Looks for routes of ours in tables other than that of the configuration, where a previous run may have left some:
+    /// those tables are ours then.
+    ///
+    /// # Errors
+    /// As of [`Fib::resync`].
+    pub(super) fn find_tables(&mut self) -> Result<(), FibError> {
+        for family in Family::ALL {
+            let build = |batch: &mut Batch| route::dump_protocol(batch, family, crate::PROTOCOL);
+            self.channel.dump(
+                "looking for routes of ours",
+                build,
+                &mut self.book.tables,
+                |_| {},
+                |tables, message| {
+                    if let Some(route) =
+                        RouteMessage::decode(message).filter(|r| r.protocol == crate::PROTOCOL)
+                    {
+                        tables.add(route.table);
+                    }
+                },
+            )?;
+        }
+        Ok(())
+    }
+
+    fn dump(
+        &mut self,
+        id: TableId,
+        family: Family,
+        by_id: &foldhash::HashMap<u32, GroupId>,
+    ) -> Result<(), FibError> {
+        let table = self.book.tables.number(id);
         let build = |batch: &mut Batch| route::dump(batch, family, table);
-        let begin = |book: &mut Book| book.begin_dump(family);
+        let begin = |book: &mut Book| book.begin_dump(id, family);
         let dump = self.channel.dump("reading routes", build, &mut self.book, begin, |book, message| {
-            if let Some(route) = RouteMessage::decode(message) {
+            if let Some(route) = RouteMessage::decode(message).filter(|r| r.table == table) {
                 book.observe(&route, by_id);
             }
         });
@@ -49,7 +102,7 @@ impl Fib {
             Err(error) if !no_such_table(&error) => return Err(error),
             _ => {}
         }
-        self.book.end_dump(family);
+        self.book.end_dump(id, family);
         Ok(())
     }
 
@@ -61,9 +114,9 @@ impl Fib {
             tracing::warn!(%error, "flushing policy rules failed");
         }
         self.book.swept = true;
-        for prefix in self.book.select(|_| true) {
-            self.book.failures.forget(prefix);
-            self.book.update(prefix, |cell| {
+        for place in self.book.select(|_| true) {
+            self.book.failures.forget(place);
+            self.book.update(place, |cell| {
                 cell.wanted = NONE;
                 cell.clear(state::ADOPTED | state::FAILED);
                 cell.set(state::PENDING);

@@ -9,6 +9,8 @@ use hashbrown::HashTable;
 use hashbrown::hash_table::Entry;
 use siskin_net::{Family, Prefix};
 
+use super::place::{Place, TableId};
+
 /// Names a group of [`super::objects::Objects`].
 pub(super) type GroupId = u32;
 /// No group: nothing wanted, or nothing installed.
@@ -167,55 +169,80 @@ impl<K: Key> Half<K> {
     }
 }
 
-/// The cells of both families.
+/// The cells of one kernel table, of both families.
 #[derive(Debug)]
-pub(super) struct Table {
+struct Halves {
     v4: Half<u32>,
     v6: Half<[u16; 8]>,
 }
 
+/// The cells of all our tables.
+#[derive(Debug)]
+pub(super) struct Table {
+    tables: Vec<Halves>,
+}
+
 impl Table {
     pub(super) fn new() -> Table {
-        Table { v4: Half::new(), v6: Half::new() }
+        Table { tables: Vec::new() }
     }
 
-    /// The cell of a prefix; an empty one if nothing is known.
-    pub(super) fn get(&self, prefix: Prefix) -> Cell {
-        let cell = match prefix.family() {
-            Family::Ipv4 => self.v4.get(prefix),
-            Family::Ipv6 => self.v6.get(prefix),
-        };
+    /// The cell of a place; an empty one if nothing is known.
+    pub(super) fn get(&self, place: Place) -> Cell {
+        let halves = self.tables.get(usize::from(place.table));
+        let cell = halves.and_then(|halves| match place.family() {
+            Family::Ipv4 => halves.v4.get(place.prefix),
+            Family::Ipv6 => halves.v6.get(place.prefix),
+        });
         cell.unwrap_or(Cell::EMPTY)
     }
 
     /// Changes a cell; returns what it was and is. One with nothing wanted, installed or waiting frees its place.
-    pub(super) fn modify(&mut self, prefix: Prefix, change: impl FnOnce(&mut Cell)) -> (Cell, Cell) {
-        match prefix.family() {
-            Family::Ipv4 => self.v4.modify(prefix, change),
-            Family::Ipv6 => self.v6.modify(prefix, change),
+    pub(super) fn modify(&mut self, place: Place, change: impl FnOnce(&mut Cell)) -> (Cell, Cell) {
+        let at = usize::from(place.table);
+        while self.tables.len() <= at {
+            self.tables.push(Halves { v4: Half::new(), v6: Half::new() });
+        }
+        match (self.tables.get_mut(at), place.family()) {
+            (Some(halves), Family::Ipv4) => halves.v4.modify(place.prefix, change),
+            (Some(halves), Family::Ipv6) => halves.v6.modify(place.prefix, change),
+            (None, _) => (Cell::EMPTY, Cell::EMPTY),
         }
     }
 
-    /// Visits the cells of a family, in no order.
-    pub(super) fn for_each(&self, family: Family, mut visit: impl FnMut(Prefix, Cell)) {
+    /// Visits the cells of a family in all tables, in no order.
+    pub(super) fn for_each(&self, family: Family, mut visit: impl FnMut(Place, Cell)) {
+        for table in 0..TableId::try_from(self.tables.len()).unwrap_or(TableId::MAX) {
+            self.for_each_in(table, family, &mut visit);
+        }
+    }
+
+    /// Visits the cells of a family in one table, in no order.
+    pub(super) fn for_each_in(&self, table: TableId, family: Family, mut visit: impl FnMut(Place, Cell)) {
+        let Some(halves) = self.tables.get(usize::from(table)) else { return };
+        let mut visit = |prefix, cell| visit(Place { table, prefix }, cell);
         match family {
-            Family::Ipv4 => self.v4.for_each(&mut visit),
-            Family::Ipv6 => self.v6.for_each(&mut visit),
+            Family::Ipv4 => halves.v4.for_each(&mut visit),
+            Family::Ipv6 => halves.v6.for_each(&mut visit),
         }
     }
 
-    /// Clears flags that neither count nor make a cell empty ([`state::SEEN`], [`state::WRITTEN`]) in all cells of a family.
-    pub(super) fn clear_flag(&mut self, family: Family, flag: u8) {
+    /// Clears flags that neither count nor make a cell empty ([`state::SEEN`], [`state::WRITTEN`]) in all cells of a
+    /// family in one table.
+    pub(super) fn clear_flag(&mut self, table: TableId, family: Family, flag: u8) {
+        let Some(halves) = self.tables.get_mut(usize::from(table)) else { return };
         match family {
-            Family::Ipv4 => self.v4.clear_flag(flag),
-            Family::Ipv6 => self.v6.clear_flag(flag),
+            Family::Ipv4 => halves.v4.clear_flag(flag),
+            Family::Ipv6 => halves.v6.clear_flag(flag),
         }
     }
 
-    /// Gives memory back that a larger table needed.
+    /// Gives memory back that larger tables needed.
     pub(super) fn shrink(&mut self) {
-        self.v4.shrink();
-        self.v6.shrink();
+        for halves in &mut self.tables {
+            halves.v4.shrink();
+            halves.v6.shrink();
+        }
     }
 }
 

@@ -3,9 +3,10 @@
 use std::io;
 use std::time::{Duration, Instant};
 
-use siskin_net::{Family, Prefix};
+use siskin_net::Family;
 
 use super::book::Step;
+use super::place::Place;
 use super::table::{GroupId, state};
 use super::{Fib, WriteProgress};
 use crate::error::KernelError;
@@ -42,11 +43,12 @@ impl Fib {
         if self.resync_at.is_some_and(|at| at <= now) {
             self.resync().map_err(io::Error::other)?;
         }
+        self.read_new_tables().map_err(io::Error::other)?;
         self.tend_objects(now)?;
         self.rules.tend(now, &mut self.channel, &mut self.batch)?;
         self.neighbors.restore(&mut self.channel, &mut self.batch)?;
-        for prefix in self.book.failures.due(now) {
-            self.book.retry(prefix);
+        for place in self.book.failures.due(now) {
+            self.book.retry(place);
         }
         let dropped = self.book.objects.drop_routes(&mut self.channel, &mut self.batch)?;
         self.book.dropped(&dropped);
@@ -92,29 +94,29 @@ impl Fib {
         progress: &mut WriteProgress,
     ) -> io::Result<usize> {
         let mut taken = 0;
-        let mut steps: Vec<(Prefix, Step)> = Vec::with_capacity(limit.min(self.book.queue.len(family)));
+        let mut steps: Vec<(Place, Step)> = Vec::with_capacity(limit.min(self.book.queue.len(family)));
         while taken < limit
-            && let Some(prefix) = self.book.queue.pop(family)
+            && let Some(place) = self.book.queue.pop(family)
         {
             taken += 1;
-            match self.book.step(prefix) {
-                Step::Nothing => self.book.settled(prefix),
-                step => steps.push((prefix, step)),
+            match self.book.step(place) {
+                Step::Nothing => self.book.settled(place),
+                step => steps.push((place, step)),
             }
         }
         if let Err(error) = self.make_groups(&steps) {
-            for (prefix, _) in steps {
-                self.book.queue.push(prefix);
+            for (place, _) in steps {
+                self.book.queue.push(place);
             }
             return Err(error);
         }
         let mut rest = steps.as_slice();
         while !rest.is_empty() {
-            let (sent, count) = self.encode(family, rest, now, progress);
+            let (sent, count) = self.encode(rest, now, progress);
             rest = rest.get(count..).unwrap_or_default();
             if let Err(error) = self.send(&sent, now, progress) {
-                for (prefix, _) in rest {
-                    self.book.queue.push(*prefix);
+                for (place, _) in rest {
+                    self.book.queue.push(*place);
                 }
                 return Err(error);
             }
@@ -123,7 +125,7 @@ impl Fib {
     }
 
     /// Makes the next-hop objects these steps need.
-    fn make_groups(&mut self, steps: &[(Prefix, Step)]) -> io::Result<()> {
+    fn make_groups(&mut self, steps: &[(Place, Step)]) -> io::Result<()> {
         let mut groups: Vec<GroupId> = Vec::new();
         for (_, step) in steps {
             if let Step::Create(id) | Step::Replace(id) = step
@@ -149,36 +151,35 @@ impl Fib {
     /// no usable hop, or replacing might hit a foreign route. Creating needs no such care: it is exclusive.
     fn encode(
         &mut self,
-        family: Family,
-        steps: &[(Prefix, Step)],
+        steps: &[(Place, Step)],
         now: Instant,
         progress: &mut WriteProgress,
-    ) -> (Vec<(Prefix, Step)>, usize) {
-        let frame = self.book.frame(family);
+    ) -> (Vec<(Place, Step)>, usize) {
         self.channel.prepare(&mut self.batch);
         let mut sent = Vec::with_capacity(steps.len());
-        for (covered, (prefix, step)) in steps.iter().enumerate() {
+        for (covered, (place, step)) in steps.iter().enumerate() {
             if self.batch.is_full() {
                 return (sent, covered);
             }
+            let frame = self.book.frame(place.table, place.family());
             let (group, flags) = match step {
                 Step::Create(group) => (*group, flag::CREATE | flag::EXCL),
                 Step::Replace(group) => (*group, flag::CREATE | flag::REPLACE),
                 Step::Remove | Step::Nothing => {
-                    route::remove(&mut self.batch, *prefix, &frame);
-                    sent.push((*prefix, *step));
+                    route::remove(&mut self.batch, place.prefix, &frame);
+                    sent.push((*place, *step));
                     continue;
                 }
             };
-            if matches!(step, Step::Replace(_)) && self.book.foreign.contains_key(prefix) {
-                let error = self.in_the_way(*prefix, now);
-                self.book.refused(*prefix, error, now);
+            if matches!(step, Step::Replace(_)) && self.book.foreign.contains_key(place) {
+                let error = self.in_the_way(*place, now);
+                self.book.refused(*place, error, now);
                 progress.refused += 1;
             } else if let Ok(way) = self.book.objects.way(group) {
-                route::put(&mut self.batch, flags, *prefix, &frame, way);
-                sent.push((*prefix, *step));
+                route::put(&mut self.batch, flags, place.prefix, &frame, way);
+                sent.push((*place, *step));
             } else {
-                self.book.blocked(*prefix);
+                self.book.blocked(*place);
                 progress.refused += 1;
             }
         }
@@ -186,46 +187,41 @@ impl Fib {
     }
 
     /// Sends the batch and notes what became of each prefix in it.
-    fn send(
-        &mut self,
-        sent: &[(Prefix, Step)],
-        now: Instant,
-        progress: &mut WriteProgress,
-    ) -> io::Result<()> {
+    fn send(&mut self, sent: &[(Place, Step)], now: Instant, progress: &mut WriteProgress) -> io::Result<()> {
         let mut refusals: Vec<(usize, KernelError)> = Vec::new();
         let result = self.channel.exchange(&mut self.batch, |number, error| refusals.push((number, error)));
         if let Err(error) = result {
-            for (prefix, _) in sent {
-                self.book.unsure(*prefix);
+            for (place, _) in sent {
+                self.book.unsure(*place);
             }
             return Err(error);
         }
         let objects_gone = self.check_objects(sent, &refusals);
         let mut refusals = refusals.into_iter().peekable();
-        for (number, (prefix, step)) in sent.iter().enumerate() {
+        for (number, (place, step)) in sent.iter().enumerate() {
             match refusals.next_if(|(refused, _)| *refused == number) {
                 None => {
                     if matches!(step, Step::Create(_)) {
                         // Whatever was in the way is gone, though nobody said so.
-                        self.book.foreign.remove(prefix);
+                        self.book.foreign.remove(place);
                     }
                     if *step == Step::Remove {
-                        self.book.removed(*prefix)
+                        self.book.removed(*place)
                     } else {
-                        self.book.done(*prefix)
+                        self.book.done(*place)
                     }
                     progress.written += 1;
                 }
                 // Gone already: that is what was wanted.
                 Some((_, error)) if *step == Step::Remove && error.errno == libc::ESRCH => {
-                    self.book.nothing_left(*prefix);
+                    self.book.nothing_left(*place);
                     progress.written += 1;
                 }
-                Some(_) if objects_gone => self.book.queue.push(*prefix),
+                Some(_) if objects_gone => self.book.queue.push(*place),
                 Some((_, error)) => {
                     let exclusive = error.errno == libc::EEXIST && matches!(step, Step::Create(_));
-                    let error = if exclusive { self.in_the_way(*prefix, now) } else { error };
-                    self.book.refused(*prefix, error, now);
+                    let error = if exclusive { self.in_the_way(*place, now) } else { error };
+                    self.book.refused(*place, error, now);
                     progress.refused += 1;
                 }
             }
@@ -235,7 +231,7 @@ impl Fib {
 
     /// If installs were refused, the cause may be a next-hop object that vanished. Says whether one did: then the refused
     /// routes are written again at once, with new objects.
-    fn check_objects(&mut self, sent: &[(Prefix, Step)], refusals: &[(usize, KernelError)]) -> bool {
+    fn check_objects(&mut self, sent: &[(Place, Step)], refusals: &[(usize, KernelError)]) -> bool {
         let put = |number: &usize| matches!(sent.get(*number), Some((_, Step::Create(_) | Step::Replace(_))));
         let suspicious =
             refusals.iter().any(|(n, e)| put(n) && [libc::EINVAL, libc::ENOENT].contains(&e.errno));
@@ -254,9 +250,9 @@ impl Fib {
 
     /// What there is to say about a route of somebody else where ours should be: more than the kernel's "File exists".
     /// If we do not know it, or cannot be sure that it still is there, a dump will tell.
-    fn in_the_way(&mut self, prefix: Prefix, now: Instant) -> KernelError {
-        let metric = self.book.metric(prefix.family());
-        let known = self.book.foreign.get(&prefix);
+    fn in_the_way(&mut self, place: Place, now: Instant) -> KernelError {
+        let metric = self.book.metric(place.family());
+        let known = self.book.foreign.get(&place);
         let text = match known {
             Some(protocol) => {
                 let name = protocol_name(*protocol);
@@ -264,7 +260,7 @@ impl Fib {
             }
             None => format!("another route with the same metric {metric} exists"),
         };
-        if known.is_none() || self.book.cell(prefix).is(state::REWRITE) {
+        if known.is_none() || self.book.cell(place).is(state::REWRITE) {
             self.resync_at.get_or_insert(now + CONFLICT_DUMP);
         }
         KernelError::new(libc::EEXIST, text)
@@ -290,9 +286,10 @@ impl Fib {
         let leftovers = std::mem::take(&mut self.book.leftovers);
         for part in leftovers.chunks(SLICE) {
             self.channel.prepare(&mut self.batch);
-            for (prefix, metric) in part {
-                let frame = route::Frame { metric: *metric, ..self.book.frame(prefix.family()) };
-                route::remove(&mut self.batch, *prefix, &frame);
+            for (place, metric) in part {
+                let frame = self.book.frame(place.table, place.family());
+                let frame = route::Frame { metric: *metric, ..frame };
+                route::remove(&mut self.batch, place.prefix, &frame);
             }
             self.channel
                 .exchange(&mut self.batch, |_, error| tracing::debug!(%error, "removing an old route"))?;

@@ -12,11 +12,17 @@ use crate::event::KernelRoute;
 pub(super) struct Routes {
     by_prefix: HashMap<Prefix, SmallVec<[KernelRoute; 1]>>,
     lengths: FamilyMap<[u32; 129]>,
+    /// How many hops lead over each interface; by 0, of routes that name a next-hop object and no interface.
+    interfaces: HashMap<IfIndex, usize>,
 }
 
 impl Default for Routes {
     fn default() -> Routes {
-        Routes { by_prefix: HashMap::default(), lengths: FamilyMap::from_fn(|_| [0; 129]) }
+        Routes {
+            by_prefix: HashMap::default(),
+            lengths: FamilyMap::from_fn(|_| [0; 129]),
+            interfaces: HashMap::default(),
+        }
     }
 }
 
@@ -34,6 +40,7 @@ impl Routes {
     pub(super) fn insert(&mut self, route: KernelRoute, replaced: bool) {
         let prefix = route.prefix;
         let routes = self.by_prefix.entry(prefix).or_default();
+        tally(&mut self.interfaces, routes, false);
         if routes.is_empty()
             && let Some(count) = self.lengths[prefix.family()].get_mut(usize::from(prefix.len()))
         {
@@ -48,6 +55,7 @@ impl Routes {
                 routes.sort_by_key(|r| r.metric);
             }
         }
+        tally(&mut self.interfaces, routes, true);
     }
 
     /// Removes a route, or of an IPv6 multipath route the hops that `gone` names.
@@ -91,9 +99,16 @@ impl Routes {
         }
     }
 
+    /// Whether a route may lead over an interface.
+    pub(super) fn lead_over(&self, interface: IfIndex) -> bool {
+        self.interfaces.contains_key(&interface) || self.interfaces.contains_key(&0)
+    }
+
     fn edit(&mut self, prefix: Prefix, change: impl FnOnce(&mut SmallVec<[KernelRoute; 1]>)) {
         let Some(routes) = self.by_prefix.get_mut(&prefix) else { return };
+        tally(&mut self.interfaces, routes, false);
         change(routes);
+        tally(&mut self.interfaces, routes, true);
         if routes.is_empty() {
             self.by_prefix.remove(&prefix);
             if let Some(count) = self.lengths[prefix.family()].get_mut(usize::from(prefix.len())) {
@@ -110,6 +125,20 @@ impl Routes {
             .rev()
             .filter(|length| lengths.get(usize::from(*length)).is_some_and(|count| *count > 0));
         present.filter_map(move |length| self.by_prefix.get(&Prefix::new(address, length))).flatten()
+    }
+}
+
+/// Counts the hops of routes that came, or went.
+fn tally(interfaces: &mut HashMap<IfIndex, usize>, routes: &[KernelRoute], came: bool) {
+    for route in routes {
+        let unnamed = route.hops.is_empty() && route.nexthop_id != 0;
+        for interface in route.hops.iter().map(|h| h.interface).chain(unnamed.then_some(0)) {
+            let count = interfaces.entry(interface).or_default();
+            *count = if came { *count + 1 } else { count.saturating_sub(1) };
+            if *count == 0 {
+                interfaces.remove(&interface);
+            }
+        }
     }
 }
 

@@ -132,6 +132,16 @@ impl<'a> RouteMessage<'a> {
         Some(())
     }
 
+    /// Whether it may matter to anybody but the kernel: IPv6 link-local and multicast prefixes, of which every interface
+    /// has some, lead no BGP next hop anywhere. What is ours does in any case.
+    pub(crate) fn matters(&self) -> bool {
+        let local = match self.prefix.address() {
+            IpAddr::V6(a) => a.is_unicast_link_local() || a.is_multicast(),
+            IpAddr::V4(_) => false,
+        };
+        !local || self.protocol == crate::PROTOCOL
+    }
+
     /// Its next hops as far as the message names them (with a next-hop id perhaps none), without dead ones.
     pub(crate) fn hops(&self) -> SmallVec<[Hop; 2]> {
         let mut hops = SmallVec::new();
@@ -256,6 +266,12 @@ pub(crate) fn dump(batch: &mut Batch, family: Family, table: u32) {
     let fixed = [af(family), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
     batch.begin(RTM_GETROUTE, super::flag::DUMP, &fixed);
     batch.u32(RTA_TABLE, table);
+    batch.end();
+}
+
+/// A request for the dump of one family in all tables, of one protocol; strict checking lets the kernel select.
+pub(crate) fn dump_protocol(batch: &mut Batch, family: Family, protocol: u8) {
+    batch.begin(RTM_GETROUTE, super::flag::DUMP, &[af(family), 0, 0, 0, 0, protocol, 0, 0, 0, 0, 0, 0]);
     batch.end();
 }
 

@@ -1,11 +1,15 @@
 //! Comparing wanted and kernel: nothing is found where nothing is wrong, every lie is, and it is mended.
 
 use crate::world::{World, group, hop, ip, prefix, run, shown};
-use siskin_fib::{DifferenceKind, FibChange, FibCheck, FibConfig};
+use siskin_fib::{Difference, DifferenceKind, FibChange, FibCheck, FibConfig};
 use siskin_net::{Family, Prefix};
 
 fn nth(n: u32) -> Prefix {
     Prefix::from_bits(Family::Ipv4, u128::from((1 << 24) + (n << 8)) << 96, 24)
+}
+
+fn difference(prefix: Prefix, kind: DifferenceKind) -> Difference {
+    Difference { table: 254, prefix, kind }
 }
 
 fn check(world: &mut World) -> FibCheck {
@@ -24,10 +28,10 @@ fn fill(world: &mut World, count: u32) {
     let both = group(&[hop("192.0.2.1", "a0"), hop("198.51.100.1", "b0")]);
     let six = group(&[hop("2001:db8:a::1", "a0"), hop("2001:db8:b::1", "b0")]);
     for n in 0..count {
-        world.fib.want(FibChange { prefix: nth(n), target: Some(both.clone()) });
+        world.fib.want(FibChange { table: None, prefix: nth(n), target: Some(both.clone()) });
         let bits = (0x2a00_u128 << 112) | u128::from(n) << 80;
         let prefix = Prefix::from_bits(Family::Ipv6, bits, 48);
-        world.fib.want(FibChange { prefix, target: Some(six.clone()) });
+        world.fib.want(FibChange { table: None, prefix, target: Some(six.clone()) });
     }
     world.write();
 }
@@ -51,11 +55,11 @@ fn every_lie_is_found_and_mended() {
             let found = check(&mut world);
             assert_eq!((found.different, found.objects, found.failed), (5, 0, 0), "{found:?}");
             let expected = [
-                (nth(7), DifferenceKind::Missing),
-                (nth(8), DifferenceKind::Changed),
-                (nth(11), DifferenceKind::Changed),
-                (prefix("203.0.113.0/24"), DifferenceKind::Surplus),
-                (prefix("2a00:0:9::/48"), DifferenceKind::Missing),
+                difference(nth(7), DifferenceKind::Missing),
+                difference(nth(8), DifferenceKind::Changed),
+                difference(nth(11), DifferenceKind::Changed),
+                difference(prefix("203.0.113.0/24"), DifferenceKind::Surplus),
+                difference(prefix("2a00:0:9::/48"), DifferenceKind::Missing),
             ];
             assert_eq!(found.differences, expected);
             world.write();
@@ -108,7 +112,7 @@ fn churn_is_no_difference() {
         for n in 0..500 {
             let n = step.wrapping_mul(2_654_435_761).wrapping_add(n * 7_919) % 6_000;
             let target = ways[(step as usize + n as usize) % 3].clone();
-            world.fib.want(FibChange { prefix: nth(n), target });
+            world.fib.want(FibChange { table: None, prefix: nth(n), target });
         }
         step += 1;
         world.fib.write(200);

@@ -38,7 +38,7 @@ fn nth(family: Family, n: u32) -> Prefix {
 fn want_all(world: &mut World, family: Family, hops: Option<&[(&str, &str)]>) {
     let target = hops.map(|hops| group(&hops.iter().map(|(g, l)| hop(g, l)).collect::<Vec<_>>()));
     for n in 0..ROUTES {
-        world.fib.want(FibChange { prefix: nth(family, n), target: target.clone() });
+        world.fib.want(FibChange { table: None, prefix: nth(family, n), target: target.clone() });
     }
     world.write();
 }

@@ -4,6 +4,7 @@
 mod check;
 #[cfg(test)]
 mod failover;
+#[cfg(test)]
 mod gateways;
 #[cfg(test)]
 mod load;

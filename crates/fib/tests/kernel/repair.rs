@@ -167,6 +167,29 @@ fn deleted_next_hop_objects_come_back_with_their_routes() {
     assert_eq!(shown(V4).matches("nexthop via").count(), 2, "{}", ip("nexthop show"));
 }
 
+/// An id of ours that others gave to an object of the other kind is left to them, and ours get new ones.
+#[test]
+fn ids_that_others_took_are_left_to_them() {
+    let mut world = World::new();
+    let (a, b) = (hop("192.0.2.1", "a0"), hop("198.51.100.1", "b0"));
+    world.want(V4, Some(&group(&[a, b])));
+    world.want("203.0.112.0/24", Some(&group(&[a])));
+    world.write();
+    let before = (shown(V4), shown("203.0.112.0/24"));
+    let id = |world: &World, group| world.fib.nexthops().iter().find(|o| o.group == group).unwrap().id;
+    let (single, set) = (id(&world, false), id(&world, true));
+    ip("nexthop flush proto 201");
+    ip(&format!("nexthop add id {set} via 192.0.2.77 dev a0"));
+    ip(&format!("nexthop add id {single} group {set}"));
+    world.settle();
+    std::thread::sleep(Duration::from_millis(1100));
+    world.settle();
+    let without_id = |text: &str| text.split_once(" nhid ").map(|(a, b)| format!("{a}{}", &b[10..]));
+    assert_eq!(without_id(&shown(V4)), without_id(&before.0));
+    assert_eq!(without_id(&shown("203.0.112.0/24")), without_id(&before.1));
+    assert!(ip("nexthop show").contains("192.0.2.77"), "theirs stay");
+}
+
 #[test]
 fn objects_flushed_behind_our_back_are_noticed_when_writing() {
     let mut world = World::new();

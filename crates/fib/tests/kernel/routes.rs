@@ -1,7 +1,7 @@
 //! Routes of every kind, in the kernel: what we want is what `ip route` shows.
 
 use crate::world::{World, address, group, hop, index, ip, namespace, shown};
-use siskin_fib::{DEFAULT_NEXTHOP_ID_BASE, Fib, FibConfig, FibError, RouteState};
+use siskin_fib::{DEFAULT_NEXTHOP_ID_BASE, Fib, FibChange, FibConfig, FibError, RouteState};
 use siskin_net::{Family, FamilyMap, Hop, NextHopGroup};
 use std::sync::Arc;
 
@@ -225,6 +225,55 @@ fn table_metric_and_source_are_as_configured() {
     let mut again = World::open(config);
     again.want(V4, Some(&group(&[hop("192.0.2.1", "a0")])));
     assert_eq!(again.fib.pending(), 0, "the adopted route is just what is wanted");
+}
+
+/// Routes go to the tables that are asked for, and are looked after in each as in the first.
+#[test]
+fn several_tables_are_kept_apart() {
+    let mut world = World::new();
+    world.fib.sweep();
+    ip(&format!("route add {V4} via 192.0.2.9 dev a0 table 2000 metric 32 proto static"));
+    let ways = [group(&[hop("192.0.2.1", "a0")]), group(&[hop("198.51.100.1", "b0")])];
+    let in_table = |table: u32, target: Option<&Arc<NextHopGroup>>| FibChange {
+        table: Some(table),
+        prefix: V4.parse().unwrap(),
+        target: target.cloned(),
+    };
+    world.want(V4, Some(&ways[0]));
+    for table in [1000, 2000, 0, 255] {
+        world.fib.want(in_table(table, Some(&ways[1])));
+    }
+    world.write();
+    let table = |n: u32| ip(&format!("route show table {n} proto 201"));
+    assert!(shown(V4).contains("192.0.2.1") && table(1000).contains("198.51.100.1"));
+    assert_eq!(table(2000), "", "a foreign route is there, and was looked for");
+    let state = |world: &World, n| world.fib.get_in(n, V4.parse().unwrap()).map(|r| r.state);
+    assert!(matches!(state(&world, 2000), Some(RouteState::Failed { .. })));
+    let tables: Vec<u32> = world.fib.routes(None, 10).iter().map(|r| r.table).collect();
+    assert_eq!(tables, [254, 1000, 2000], "and none in the kernel's own");
+
+    ip(&format!("route del {V4} table 1000"));
+    ip(&format!("route del {V4} table 2000"));
+    world.settle();
+    assert!(table(1000).contains("198.51.100.1") && table(2000).contains("198.51.100.1"));
+    world.fib.begin_check().unwrap();
+    let found = loop {
+        if let Some(found) = world.fib.check_slice(10).unwrap() {
+            break found;
+        }
+    };
+    assert_eq!((found.routes, found.different), (3, 0));
+    // The next start finds them in all tables, and removes what nobody wants.
+    drop(world);
+    let mut world = World::open(FibConfig::default());
+    world.fib.want(in_table(1000, Some(&ways[1])));
+    assert_eq!(world.fib.pending(), 0);
+    assert_eq!(world.fib.sweep(), 2);
+    world.write();
+    assert_eq!((shown(V4), table(2000)), (String::new(), String::new()));
+    assert!(table(1000).contains("198.51.100.1"));
+    assert_eq!(world.fib.flush(), 0);
+    assert_eq!(table(1000), "");
 }
 
 /// Packets are looked up all the while: not one may find the route missing.

@@ -86,7 +86,7 @@ fn storm(seed: u64, nexthop_groups: bool) {
                 true => ways[[0, 3, 4, 5][dice.roll(4)]].clone(),
                 false => ways[dice.roll(6)].clone(),
             };
-            world.fib.want(FibChange { prefix: prefix(&name), target: target.clone() });
+            world.fib.want(FibChange { table: None, prefix: prefix(&name), target: target.clone() });
             wanted.insert(name, target);
             wishes += 1;
         }

@@ -108,7 +108,7 @@ impl World {
     }
 
     pub(crate) fn want(&mut self, text: &str, target: Option<&Arc<NextHopGroup>>) {
-        self.fib.want(FibChange { prefix: prefix(text), target: target.cloned() });
+        self.fib.want(FibChange { table: None, prefix: prefix(text), target: target.cloned() });
     }
 
     /// Writes until nothing waits.

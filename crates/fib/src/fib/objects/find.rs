@@ -24,8 +24,13 @@ impl Objects {
         let mut lost_hops = HashSet::default();
         for (hop, id) in self.hops.iter_mut().zip(0..).filter_map(|(h, id)| Some((h.as_mut()?, id))) {
             let found = kernel.get(&hop.id);
-            if hop.present && found.is_none() {
+            let usurped = found.is_some_and(|k| matches!(k.kind, NextHopKind::Group(_)));
+            if hop.present && (found.is_none() || usurped) {
                 lost_hops.insert(id);
+            }
+            if usurped {
+                // Ours was deleted and its id given to a group, which none of ours may replace.
+                (hop.id, hop.error) = (0, None);
             }
             hop.present = hop.present && found.is_some_and(|k| is_hop(k, &hop.hop));
         }
@@ -35,12 +40,18 @@ impl Objects {
                 if lost_hops.contains(only) {
                     lost.insert(id);
                 }
-            } else if !group.present.is_empty() {
+            } else {
                 let found = kernel.get(&group.id);
-                if found.is_none() {
-                    lost.insert(id);
+                let usurped = found.is_some_and(|k| !matches!(k.kind, NextHopKind::Group(_)));
+                if !group.present.is_empty() {
+                    if found.is_none() || usurped {
+                        lost.insert(id);
+                    }
+                    group.present = members_in(found, &group.members, &self.hops);
                 }
-                group.present = members_in(found, &group.members, &self.hops);
+                if usurped {
+                    (group.id, group.error) = (0, None);
+                }
             }
         }
         self.incomplete = true;

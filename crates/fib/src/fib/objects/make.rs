@@ -83,7 +83,10 @@ impl Objects {
     fn note_hop(&mut self, id: HopId, error: Option<KernelError>) {
         if let Some(hop) = self.hop_mut(id) {
             hop.present = error.is_none();
+            // Perhaps its id is somebody else's by now.
+            let doubtful = error.as_ref().is_some_and(|e| e.errno == libc::EINVAL);
             hop.error = error;
+            self.suspect |= doubtful;
         }
     }
 

@@ -5,6 +5,8 @@
 //! octet to the sink's last prefix; with `--kernel` also to the last route in the kernel. CPU and the peak of
 //! memory are the daemon's own, read when it has come to rest.
 
+mod fib;
+
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -41,6 +43,10 @@ struct Arguments {
     /// Write the routes into the kernel of the daemon's namespace, too.
     #[arg(long)]
     kernel: bool,
+    /// Measure what becomes of routes in the kernel instead: install, second path, failures, repair, removal, beside
+    /// BIRD 2 and FRR.
+    #[arg(long, conflicts_with_all = ["kernel", "only"])]
+    fib: bool,
     /// Measure this daemon alone.
     #[arg(long, value_enum)]
     only: Option<Kind>,
@@ -74,6 +80,10 @@ fn main() -> Result {
         Some(path) => path.clone(),
         None => table::full_or_own(100_000)?.path,
     };
+    if arguments.fib {
+        println!("table {}, {} rounds", mrt.display(), arguments.rounds);
+        return fib::run_all(&mrt, &arguments);
+    }
     let kinds: Vec<Kind> = match arguments.only {
         Some(kind) => vec![kind],
         None => vec![Kind::Bird, Kind::Siskin],
