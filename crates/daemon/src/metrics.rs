@@ -1,7 +1,9 @@
 //! Prometheus metrics: counters that live as long as the process, and gauges read off the daemon at each scrape.
 
+mod filters;
+
 use prometheus::{Encoder, IntCounter, IntCounterVec, IntGaugeVec, Opts, Registry, TextEncoder};
-use siskin_api::{HostRoutes, MessageCounts, PeerDetail, PeerState, Status};
+use siskin_api::{HostRoutes, IrrStatus, MessageCounts, PeerDetail, PeerState, RpkiStatus, Status};
 use siskin_net::Family;
 
 /// Counters of the process.
@@ -36,6 +38,8 @@ pub(crate) struct Snapshot {
     pub(crate) memory: siskin_rib::Memory,
     pub(crate) nexthops: usize,
     pub(crate) subscribers: usize,
+    pub(crate) rpki: RpkiStatus,
+    pub(crate) irr: IrrStatus,
 }
 
 impl Counters {
@@ -77,6 +81,9 @@ impl Counters {
         status(&gauges, &snapshot.status);
         peers(&gauges, &snapshot.peers);
         host_routes(&gauges, &snapshot.host_routes);
+        filters::rpki(&gauges, &snapshot.rpki);
+        filters::irr(&gauges, &snapshot.irr);
+        filters::limits(&gauges, &snapshot.peers);
         memory(&gauges, &snapshot.memory);
         set(&gauges, "siskin_fib_nexthops", "Our next-hop objects.", snapshot.nexthops as u64);
         set(&gauges, "siskin_api_event_subscribers", "Open event streams.", snapshot.subscribers as u64);

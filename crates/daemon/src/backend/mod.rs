@@ -219,6 +219,8 @@ impl Backend for Api {
             memory: self.0.rib.query(|rib| rib.memory()).await.ok_or_else(stopping)?,
             nexthops: self.nexthops().await?.objects.len(),
             subscribers: self.0.events.receiver_count(),
+            rpki: self.0.rpki_status().await?,
+            irr: self.0.irr_status().await?,
         };
         Ok(self.0.counters.render(&snapshot))
     }

@@ -155,7 +155,7 @@ fn detail(
         let count: u64 = stale.iter().map(|(_, count)| count).sum();
         Some(format!("may be restarting: its {count} prefixes stay in use for a while (RFC 4724)"))
     } else {
-        Profiles::hint(&config)
+        Profiles::hint(&config, &extras)
     };
     let summary = PeerSummary {
         name: config.name.clone(),

@@ -16,6 +16,8 @@ fn snapshot() -> Snapshot {
         memory: siskin_rib::Memory::default(),
         nexthops: 3,
         subscribers: 1,
+        rpki: serde_json::from_str(&fixture("rpki.json")).unwrap(),
+        irr: serde_json::from_str(&fixture("irr.json")).unwrap(),
     }
 }
 

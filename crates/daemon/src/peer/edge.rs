@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use siskin_config::{IrrSource, Peer, RpkiMode};
+use siskin_net::Family;
 use siskin_policy::PrefixSet;
 use siskin_rib::{Drain, EdgeRules, IrrFilter};
 
@@ -56,4 +57,29 @@ pub(super) fn irr_filter(peer: &Peer, extras: &Extras) -> Option<IrrFilter> {
         accept_rpki_valid: filter.accept_rpki_valid,
         check_origin: filter.check_origin,
     })
+}
+
+/// What an operator should know of the peer's filter and drain.
+pub(super) fn hint(peer: &Peer, extras: &Extras) -> Option<String> {
+    if extras.drain != Drain::No {
+        return Some(
+            "drained: what comes from it is the last resort, and it is told to look elsewhere".into(),
+        );
+    }
+    let filter = irr_filter(peer, extras)?;
+    let missing: Vec<&str> = peer
+        .session
+        .families
+        .iter()
+        .filter(|family| filter.list.as_ref().is_none_or(|list| list.entries[*family].is_none()))
+        .map(Family::name)
+        .collect();
+    if missing.is_empty() {
+        return None;
+    }
+    Some(format!(
+        "there is no {} list of {} yet: nothing of it is imported",
+        missing.join(" or "),
+        filter.label
+    ))
 }

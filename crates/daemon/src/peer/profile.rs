@@ -260,7 +260,7 @@ impl Profiles {
     }
 
     /// Why a peer takes or gives nothing, in words for `siskin peers`.
-    pub(crate) fn hint(peer: &Peer) -> Option<String> {
+    pub(crate) fn hint(peer: &Peer, extras: &Extras) -> Option<String> {
         if peer.session.kind() == PeerKind::Internal {
             return None;
         }
@@ -269,7 +269,7 @@ impl Profiles {
             (None, None) => "no import or export policy: takes and gives nothing",
             (None, Some(_)) => "no import policy: takes nothing",
             (Some(_), None) => "no export policy: gives nothing",
-            (Some(_), Some(_)) => return None,
+            (Some(_), Some(_)) => return edge::hint(peer, extras),
         };
         Some(format!("{lacks} (RFC 8212)"))
     }
