@@ -2,13 +2,12 @@
 
 use std::sync::{Arc, LazyLock};
 
-use siskin_bgp::attr::LargeCommunity;
 use siskin_net::{Asn, Family, Role};
-use siskin_policy::{CommunityValue, edge};
+use siskin_policy::edge;
 
 use crate::model::{AsnRanges, Patterns};
 
-pub(crate) use siskin_policy::edge::MAX_PATH_LEN;
+pub(crate) use siskin_policy::edge::{MAX_PATH_LEN, Own, blackhole_community};
 
 static BOGON_PREFIXES: LazyLock<Patterns> =
     LazyLock::new(|| Arc::new(edge::BOGON_PREFIXES.iter().filter_map(|text| text.parse().ok()).collect()));
@@ -43,33 +42,14 @@ pub(crate) fn prefix_lengths(family: Family) -> (u8, u8) {
     (*lengths.start(), *lengths.end())
 }
 
-/// Where nothing else is configured, this asks for a blackhole as BLACKHOLE does.
-pub(crate) const fn blackhole_community(own: Asn) -> LargeCommunity {
-    LargeCommunity(own.0, 1, 666)
-}
-
-/// Our side of the built-in policies.
-#[derive(Clone, Copy)]
-pub(crate) struct Own {
-    pub(crate) asn: Asn,
-    pub(crate) blackhole: LargeCommunity,
-}
-
 /// The rules of a role's import policy. `local_pref` is set before it and stays; `blackhole`: the peer may ask for one.
 pub(crate) fn import_rules(role: Role, own: Own, local_pref: Option<u32>, blackhole: bool) -> Vec<String> {
-    let mut rules = if blackhole { edge::blackhole_import_rules(own.asn) } else { Vec::new() };
-    rules.extend(edge::import_rules(role, own.asn, local_pref));
-    with_blackhole(rules, own)
+    let mut rules = if blackhole { edge::blackhole_import_rules(own) } else { Vec::new() };
+    rules.extend(edge::import_rules(role, own, local_pref));
+    rules
 }
 
 /// The rules of a role's export policy; `peer` is the AS number that communities can name.
 pub(crate) fn export_rules(role: Role, own: Own, peer: Option<Asn>) -> Vec<String> {
-    with_blackhole(edge::export_rules(role, own.asn, peer), own)
-}
-
-/// The shipped texts name the default community; another one takes its place.
-fn with_blackhole(rules: Vec<String>, own: Own) -> Vec<String> {
-    let text = |community| CommunityValue::Large(community).to_string();
-    let (default, ours) = (text(blackhole_community(own.asn)), text(own.blackhole));
-    rules.into_iter().map(|rule| rule.replace(&default, &ours)).collect()
+    edge::export_rules(role, own, peer)
 }

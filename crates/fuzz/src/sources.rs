@@ -1,6 +1,6 @@
 //! What registries, PeeringDB, RTR caches and the operator's files may hold.
 
-use siskin_irr::{SetName, from_peeringdb, parse_asns, parse_prefixes};
+use siskin_irr::{SetName, from_peeringdb, parse_prefixes};
 use siskin_net::Family;
 
 /// A stream of IRRd replies: however it is split, the same replies are in it.
@@ -23,7 +23,7 @@ pub(crate) fn irr_lists(data: &[u8]) {
             assert_eq!(parse_prefixes(text.join(" ").as_bytes(), family), Ok(list));
         }
     }
-    if let Ok(list) = parse_asns(data) {
+    if let Ok(list) = siskin_irr::check::members(data) {
         assert!(list.len() <= data.len() && list.is_sorted());
     }
     let (sets, _) = from_peeringdb(&String::from_utf8_lossy(data));

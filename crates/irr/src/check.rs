@@ -2,8 +2,10 @@
 
 use std::time::SystemTime;
 
-use crate::peeringdb;
+use siskin_net::Asn;
+
 use crate::whois::{MAX_REPLY, Replies};
+use crate::{parse, peeringdb};
 
 /// How many whole replies of an IRRd server a stream begins with, if it comes in pieces of `piece` octets (at least 1).
 ///
@@ -22,6 +24,14 @@ pub fn replies(stream: &[u8], piece: usize) -> Result<usize, String> {
         Some(error) => Err(error.to_string()),
         None => Ok(count),
     }
+}
+
+/// The AS numbers in the members of a set, sorted.
+///
+/// # Errors
+/// The word that is none, in words.
+pub fn members(data: &[u8]) -> Result<Vec<Asn>, String> {
+    parse::parse_asns(data).map_err(|error| error.to_string())
 }
 
 /// How many networks an answer of PeeringDB describes.

@@ -13,7 +13,10 @@ pub mod checks;
 
 use std::ops::RangeInclusive;
 
+use siskin_bgp::attr::LargeCommunity;
 use siskin_net::{Asn, Role};
+
+use crate::CommunityValue;
 
 /// Prefixes that must not be seen on the internet: patterns, each with all that lies within. IPv6: everything outside
 /// 2000::/3, and in it what is reserved, for documentation or no longer used.
@@ -92,6 +95,27 @@ pub const PREFIX_LENGTHS_V6: RangeInclusive<u8> = 12..=48;
 /// The longest AS path that is taken.
 pub const MAX_PATH_LEN: u32 = 100;
 
+/// What of ours stands in the rules. Made from an AS number alone, it has what is shipped.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Own {
+    /// Our AS number.
+    pub asn: Asn,
+    /// The large community that asks for a route to be dropped, as BLACKHOLE does.
+    pub blackhole: LargeCommunity,
+}
+
+impl From<Asn> for Own {
+    fn from(asn: Asn) -> Own {
+        Own { asn, blackhole: blackhole_community(asn) }
+    }
+}
+
+/// The large community that asks for a route to be dropped where no other is configured: `OWN:1:666`.
+#[must_use]
+pub const fn blackhole_community(own: Asn) -> LargeCommunity {
+    LargeCommunity(own.0, 1, 666)
+}
+
 /// The LOCAL_PREF of routes from such a peer: customers before lateral peers before providers.
 #[must_use]
 pub const fn local_pref(role: Role) -> u32 {
@@ -112,10 +136,11 @@ const fn informational(role: Role) -> u32 {
     }
 }
 
-/// The rules that a role's import policy has. `own` is our AS number. `local_pref` is the peer's own key of that name,
-/// which wins over the role's.
+/// The rules that a role's import policy has. `peer_local_pref` is the peer's own key `local-pref`, which wins over the
+/// role's.
 #[must_use]
-pub fn import_rules(role: Role, own: Asn, peer_local_pref: Option<u32>) -> Vec<String> {
+pub fn import_rules(role: Role, own: impl Into<Own>, peer_local_pref: Option<u32>) -> Vec<String> {
+    let Own { asn: own, .. } = own.into();
     let stripped = match role {
         Role::Customer | Role::RouteServerClient => format!("{own}:0:*"),
         Role::Provider | Role::Peer | Role::RouteServer => format!("{own}:*:*"),
@@ -134,8 +159,8 @@ pub fn import_rules(role: Role, own: Asn, peer_local_pref: Option<u32>) -> Vec<S
 /// The rules that go before [`import_rules`] where a peer may send BLACKHOLE (RFC 7999 section 3.2): the kernel drops
 /// what is sent there, and nobody outside our AS hears of it.
 #[must_use]
-pub fn blackhole_import_rules(own: Asn) -> Vec<String> {
-    let marks = blackhole_communities(own);
+pub fn blackhole_import_rules(own: impl Into<Own>) -> Vec<String> {
+    let marks = blackhole_communities(own.into().blackhole);
     vec![
         format!("set next-hop blackhole if community has [{marks}]"),
         format!("add community no-export if community has [{marks}]"),
@@ -143,16 +168,17 @@ pub fn blackhole_import_rules(own: Asn) -> Vec<String> {
 }
 
 /// The communities that mark a route to be dropped.
-fn blackhole_communities(own: Asn) -> String {
-    format!("{own}:1:666, blackhole")
+fn blackhole_communities(own: LargeCommunity) -> String {
+    format!("{}, blackhole", CommunityValue::Large(own))
 }
 
-/// The rules that a role's export policy has. `own` is our AS number, `peer` the AS number of the peer, if it is known:
-/// only then can communities name the peer. What is learned from internal peers is judged by the informational
+/// The rules that a role's export policy has. `peer` is the AS number of the peer, if it is known: only then can
+/// communities name it. What is learned from internal peers is judged by the informational
 /// community it was given where it entered.
 #[must_use]
-pub fn export_rules(role: Role, own: Asn, peer: Option<Asn>) -> Vec<String> {
-    let marks = blackhole_communities(own);
+pub fn export_rules(role: Role, own: impl Into<Own>, peer: Option<Asn>) -> Vec<String> {
+    let Own { asn: own, blackhole } = own.into();
+    let marks = blackhole_communities(blackhole);
     let foreign = format!(
         "source = bgp and not peer-role = customer and not peer-role = route-server-client \
          and not community has [{own}:0:100, {own}:0:103]"

@@ -8,6 +8,7 @@ use std::fmt::Display;
 use std::net::IpAddr;
 use std::ops::RangeInclusive;
 
+use siskin_bgp::attr::LargeCommunity;
 use siskin_net::{Asn, BgpIdentifier, Family, Prefix, Role};
 
 use super::blackhole_communities;
@@ -121,13 +122,13 @@ pub fn bogon_asn_rules(bogons: &[(u32, u32)]) -> Vec<String> {
     reject_each(Builtin::BogonAsn, ranges(bogons), |list| format!("as-path has {list}"))
 }
 
-/// `prefix-length`: the prefix is shorter or longer than allowed. `blackhole`: our AS number, if the peer may send
+/// `prefix-length`: the prefix is shorter or longer than allowed. `blackhole`: our community, if the peer may send
 /// BLACKHOLE routes; their length is not looked at. `None` if every length is allowed.
 #[must_use]
 pub fn prefix_length_rule(
     v4: RangeInclusive<u8>,
     v6: RangeInclusive<u8>,
-    blackhole: Option<Asn>,
+    blackhole: Option<LargeCommunity>,
 ) -> Option<String> {
     let outside = |family: Family, word: &str, lengths: RangeInclusive<u8>| {
         let too_short = (*lengths.start() > 0).then(|| format!("prefix.len < {}", lengths.start()));
@@ -212,10 +213,10 @@ pub fn aspa_rule() -> String {
     reject(Builtin::AspaInvalid, "aspa invalid")
 }
 
-/// `irr`: the peer's IRR set does not allow the prefix; `accept_rpki_valid`: unless RPKI does. `blackhole`: our AS
-/// number, if the peer may send BLACKHOLE routes, which [`blackhole_rule`] judges.
+/// `irr`: the peer's IRR set does not allow the prefix; `accept_rpki_valid`: unless RPKI does. `blackhole`: our
+/// community, if the peer may send BLACKHOLE routes, which [`blackhole_rule`] judges.
 #[must_use]
-pub fn irr_rule(accept_rpki_valid: bool, blackhole: Option<Asn>) -> String {
+pub fn irr_rule(accept_rpki_valid: bool, blackhole: Option<LargeCommunity>) -> String {
     let unless_valid = if accept_rpki_valid { " and not rpki valid" } else { "" };
     let unless_blackhole = blackhole
         .map(|own| format!(" and not community has [{}]", blackhole_communities(own)))
@@ -229,10 +230,10 @@ pub fn irr_origin_rule() -> String {
     reject(Builtin::IrrOrigin, "not irr origin")
 }
 
-/// `blackhole`: a route marked to be dropped that is no host route, or lies outside the peer's own set. `has_set`: the
-/// peer has one; without it no such route is taken.
+/// `blackhole`: a route marked to be dropped, by BLACKHOLE or by `own`, that is no host route or lies outside the peer's
+/// IRR set. `has_set`: the peer has one; without it no such route is taken.
 #[must_use]
-pub fn blackhole_rule(own: Asn, has_set: bool) -> String {
+pub fn blackhole_rule(own: LargeCommunity, has_set: bool) -> String {
     let marked = format!("community has [{}]", blackhole_communities(own));
     let condition = match has_set {
         false => marked,

@@ -11,6 +11,7 @@ use super::*;
 use crate::*;
 
 const OWN: Asn = Asn(64500);
+const MARK: siskin_bgp::attr::LargeCommunity = blackhole_community(OWN);
 const ROLES: [Role; 5] =
     [Role::Provider, Role::Peer, Role::RouteServer, Role::Customer, Role::RouteServerClient];
 
@@ -210,6 +211,18 @@ fn blackhole_import() {
         assert_eq!(verdict.next_hop, NextHopAction::Blackhole);
         assert!(has(&verdict.attributes.unwrap(), "no-export"));
     }
+    let own = Own { asn: OWN, blackhole: siskin_bgp::attr::LargeCommunity(64500, 66, 6) };
+    let mut rules = blackhole_import_rules(own);
+    rules.extend(import_rules(Role::Customer, own, None));
+    let (another, export) = (compile_normal(rules), compile_normal(export_rules(Role::Peer, own, None)));
+    for (mark, next_hop) in
+        [("64500:66:6", NextHopAction::Blackhole), ("64500:1:666", NextHopAction::Default)]
+    {
+        let from = Entry::Peer(Role::Customer);
+        assert_eq!(run(&another, from, with(&[mark])).next_hop, next_hop, "{mark}");
+        let exported = run(&export, from, with(&[mark])).outcome == Outcome::Accept;
+        assert_eq!(exported, next_hop == NextHopAction::Default, "{mark}");
+    }
     let plain = run(&policy, Entry::Peer(Role::Customer), with(&[]));
     assert_eq!(plain.next_hop, NextHopAction::Default);
     assert!(!has(&plain.attributes.unwrap(), "no-export"));
@@ -335,7 +348,7 @@ fn checks_of_attributes() {
         ("blocklist", checks::blocklist_rules(&["8.8.8.0/24+".parse().unwrap()], &[(7, 9)]), |a| {
             a.as_path = a.as_path.prepended(Asn(8), 1);
         }),
-        ("blackhole", vec![checks::blackhole_rule(OWN, true)], |a| {
+        ("blackhole", vec![checks::blackhole_rule(MARK, true)], |a| {
             "blackhole".parse::<CommunityValue>().unwrap().add_to(a);
         }),
     ];
@@ -423,10 +436,10 @@ fn checks_of_prefixes() {
         }
     }
     let marked = with(&["64500:1:666"]);
-    assert!(!rejects("prefix-length", lengths(Some(OWN)), "8.8.8.8/32", &marked, &GOOD), "exempt");
-    assert!(rejects("prefix-length", lengths(Some(OWN)), "8.8.8.8/32", &clean(), &GOOD));
+    assert!(!rejects("prefix-length", lengths(Some(MARK)), "8.8.8.8/32", &marked, &GOOD), "exempt");
+    assert!(rejects("prefix-length", lengths(Some(MARK)), "8.8.8.8/32", &clean(), &GOOD));
     let irr = |blackhole| vec![checks::irr_rule(false, blackhole)];
-    assert!(!rejects("irr", irr(Some(OWN)), "8.8.8.8/32", &marked, &BAD), "left to the blackhole check");
+    assert!(!rejects("irr", irr(Some(MARK)), "8.8.8.8/32", &marked, &BAD), "left to the blackhole check");
     assert!(rejects("irr", irr(None), "8.8.8.8/32", &marked, &BAD));
     for (prefix, facts, rejected) in [
         ("8.8.8.8/32", &GOOD, false),
@@ -435,14 +448,14 @@ fn checks_of_prefixes() {
         ("8.8.8.0/24", &GOOD, true),
     ] {
         assert_eq!(
-            rejects("blackhole", vec![checks::blackhole_rule(OWN, true)], prefix, &marked, facts),
+            rejects("blackhole", vec![checks::blackhole_rule(MARK, true)], prefix, &marked, facts),
             rejected
         );
-        assert!(rejects("blackhole", vec![checks::blackhole_rule(OWN, false)], prefix, &marked, facts));
+        assert!(rejects("blackhole", vec![checks::blackhole_rule(MARK, false)], prefix, &marked, facts));
     }
     let all = |family: Family| 0..=family.max_len();
     assert_eq!(checks::prefix_length_rule(all(Family::Ipv4), all(Family::Ipv6), None), None);
-    let one = checks::prefix_length_rule(all(Family::Ipv4), 0..=48, Some(OWN)).unwrap();
+    let one = checks::prefix_length_rule(all(Family::Ipv4), 0..=48, Some(MARK)).unwrap();
     assert!(rejects("prefix-length", vec![one], "2600::/49", &clean(), &GOOD));
 }
 

@@ -119,8 +119,7 @@ fn expanded(ranges: &Vec<std::ops::RangeInclusive<Asn>>) -> Vec<u32> {
 fn of_prefixes(config: &Peer, import: &ImportProfile) -> Vec<PolicyCheck> {
     let routes = &config.routes;
     let checks = &routes.checks;
-    let own_asn = import.local_asns.last().copied().unwrap_or_default();
-    let blackhole = checks.blackhole.then_some(own_asn);
+    let blackhole = import.edge.blackhole;
     let own: Vec<_> = checks.own_prefixes.iter().flat_map(|l| l.iter()).map(|p| p.prefix()).collect();
     let bogons = checks.bogon_prefixes.iter().flat_map(|l| l.iter()).copied().collect::<Vec<_>>();
     let lengths = checks.prefix_length.and_then(|lengths| {
@@ -142,7 +141,7 @@ fn of_prefixes(config: &Peer, import: &ImportProfile) -> Vec<PolicyCheck> {
         check(
             Builtin::Blackhole,
             checks.blackhole,
-            [edge::checks::blackhole_rule(own_asn, irr.is_some())],
+            blackhole.map(|mark| edge::checks::blackhole_rule(mark, irr.is_some())),
             (checks.blackhole && irr.is_none()).then(|| "without `irr` nothing is the peer's own".into()),
         ),
         check(Builtin::PrefixLength, checks.prefix_length.is_some(), lengths, None),
