@@ -13,7 +13,7 @@ pub(crate) fn irr_replies(data: &[u8]) {
     assert!(whole.is_ok_and(|count| count <= stream.len() / 2) || split.is_err());
 }
 
-/// The data of a reply: prefixes, or AS numbers, or as-set names of PeeringDB.
+/// The data of a reply: prefixes, or the members of a set; or as-set names of PeeringDB.
 pub(crate) fn irr_lists(data: &[u8]) {
     for family in Family::ALL {
         if let Ok(list) = parse_prefixes(data, family) {
@@ -23,8 +23,8 @@ pub(crate) fn irr_lists(data: &[u8]) {
             assert_eq!(parse_prefixes(text.join(" ").as_bytes(), family), Ok(list));
         }
     }
-    if let Ok(list) = siskin_irr::check::members(data) {
-        assert!(list.len() <= data.len() && list.is_sorted());
+    if let Ok(count) = siskin_irr::check::members(data) {
+        assert!(count <= data.len());
     }
     let (sets, _) = from_peeringdb(&String::from_utf8_lossy(data));
     for set in sets {

@@ -2,10 +2,10 @@
 
 use std::time::SystemTime;
 
-use siskin_net::Asn;
+use siskin_net::Family;
 
-use crate::whois::{MAX_REPLY, Replies};
-use crate::{parse, peeringdb};
+use crate::peeringdb;
+use crate::whois::{MAX_REPLY, Members, Replies};
 
 /// How many whole replies of an IRRd server a stream begins with, if it comes in pieces of `piece` octets (at least 1).
 ///
@@ -26,12 +26,14 @@ pub fn replies(stream: &[u8], piece: usize) -> Result<usize, String> {
     }
 }
 
-/// The AS numbers in the members of a set, sorted.
+/// How many different AS numbers and prefixes of use stand in a reply to `!i`.
 ///
 /// # Errors
-/// The word that is none, in words.
-pub fn members(data: &[u8]) -> Result<Vec<Asn>, String> {
-    parse::parse_asns(data).map_err(|error| error.to_string())
+/// What in it is no member of a set, in words.
+pub fn members(data: &[u8]) -> Result<usize, String> {
+    let members = Members::read(data).map_err(|error| error.to_string())?;
+    let prefixes: usize = Family::ALL.into_iter().map(|family| members.prefixes(family).len()).sum();
+    Ok(members.asns().len().saturating_add(prefixes))
 }
 
 /// How many networks an answer of PeeringDB describes.

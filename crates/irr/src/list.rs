@@ -79,6 +79,11 @@ impl List {
         self.good.as_ref()
     }
 
+    /// How many entries the doubtful answer has, if there is one.
+    pub(crate) fn offered(&self) -> Option<usize> {
+        self.candidate.as_ref().map(|candidate| candidate.data.len())
+    }
+
     pub(crate) fn state(&self) -> &State {
         &self.state
     }

@@ -30,6 +30,10 @@ pub struct SetStatus {
     pub part: Part,
     /// How many entries the list in force has; `None`: there is no list.
     pub entries: Option<usize>,
+    /// With [`State::Alarm`]: how many entries the registry offers, which [`crate::Client::accept`] would put in force.
+    pub offered: Option<usize>,
+    /// The peers that use it.
+    pub peers: Vec<String>,
     /// How old the list in force is.
     pub age: Option<Duration>,
     /// When the server was last asked.

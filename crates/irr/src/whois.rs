@@ -19,6 +19,7 @@ use siskin_net::{Asn, Family, FamilySet, Prefix};
 use crate::name::{self, Kind};
 use crate::{HostPort, Part};
 use connection::Connection;
+pub(crate) use descend::Members;
 pub use error::FetchError;
 use expand::{answer_of_asns, answer_of_set};
 pub(crate) use reply::Replies;

@@ -216,10 +216,8 @@ fn sets(status: &siskin_irr::Status) -> Vec<IrrSet> {
     };
     let one = |set: &SetStatus| {
         let Part::Prefixes(family) = set.part else { return None };
-        let uses = |names: &[String]| names.iter().any(|n| n.rsplit("::").next() == Some(&*set.name));
-        let peers = status.peers.iter().filter(|(_, p)| uses(&p.wanted) || uses(&p.in_force));
         Some(IrrSet {
-            peers: peers.map(|(name, _)| name.clone()).collect(),
+            peers: set.peers.clone(),
             as_set: set.name.clone(),
             sources: set.sources.clone(),
             family,
@@ -233,7 +231,7 @@ fn sets(status: &siskin_irr::Status) -> Vec<IrrSet> {
                 State::Alarm { .. } => IrrSetState::Alarm,
                 State::Missing { .. } => IrrSetState::Missing,
             },
-            offered: None,
+            offered: set.offered.map(|entries| entries as u64),
             reason: set.state.reason().map(str::to_owned),
         })
     };

@@ -15,7 +15,8 @@ impl Book {
     /// How everything stands.
     pub(crate) fn status(&self, clock: SystemTime) -> Status {
         let rows = |(query, set): (&Query, &Set)| {
-            set.lists.iter().map(|(part, list)| row(query, *part, list, clock)).collect::<Vec<_>>()
+            let peers = self.users(&BTreeSet::from([query.clone()]));
+            set.lists.iter().map(|(part, list)| row(query, *part, list, &peers, clock)).collect::<Vec<_>>()
         };
         Status {
             sets: self.sets.iter().flat_map(rows).collect(),
@@ -124,12 +125,14 @@ fn written(query: &Query) -> String {
     SetName { source: query.source.clone(), name: query.name.clone() }.to_string()
 }
 
-fn row(query: &Query, part: Part, list: &List, clock: SystemTime) -> SetStatus {
+fn row(query: &Query, part: Part, list: &List, peers: &[String], clock: SystemTime) -> SetStatus {
     SetStatus {
         name: written(query),
         sources: query.sources.clone(),
         part,
         entries: list.good().map(|good| good.data.len()),
+        offered: list.offered(),
+        peers: peers.to_vec(),
         age: list.good().map(|good| clock.duration_since(good.fetched).unwrap_or_default()),
         last_attempt: list.last_attempt(),
         state: list.state().clone(),

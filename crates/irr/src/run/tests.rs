@@ -188,6 +188,8 @@ async fn a_shrunk_list_waits_for_the_operator() {
     mood.store(SHRUNK, Ordering::SeqCst);
     let state = until_state(&client, &mut updates, "alarm").await;
     assert_eq!(state.reason(), Some("shrank from 100 to 30"));
+    let row = client.status().sets.remove(0);
+    assert_eq!((row.entries, row.offered, row.peers), (Some(100), Some(30), vec!["a".into(), "b".into()]));
     let accepted = client.accept("a").unwrap();
     assert_eq!((accepted.lists.len(), accepted.lists[0].from, accepted.lists[0].to), (1, 100, 30));
     assert_eq!(accepted.also, ["b"]);

@@ -19,7 +19,7 @@ const MAX_SETS: usize = 100_000;
 
 /// What stands in sets.
 #[derive(Debug, Default)]
-pub(super) struct Members {
+pub(crate) struct Members {
     asns: BTreeSet<Asn>,
     /// Of route-sets.
     prefixes: BTreeSet<Prefix>,
@@ -29,7 +29,7 @@ pub(super) struct Members {
 
 impl Members {
     /// Reads the words of a reply to `!i`.
-    pub(super) fn read(data: &[u8]) -> Result<Members, ParseListError> {
+    pub(crate) fn read(data: &[u8]) -> Result<Members, ParseListError> {
         let mut members = Members::default();
         for word in parse::words(data) {
             match (parse::member(word), parse::prefix(word)) {
@@ -49,12 +49,12 @@ impl Members {
     }
 
     /// The AS numbers that may be used on the Internet, sorted.
-    pub(super) fn asns(&self) -> Vec<Asn> {
+    pub(crate) fn asns(&self) -> Vec<Asn> {
         self.asns.iter().copied().filter(|asn| !is_reserved(*asn)).collect()
     }
 
     /// The prefixes of a family, sorted.
-    pub(super) fn prefixes(&self, family: Family) -> Vec<Prefix> {
+    pub(crate) fn prefixes(&self, family: Family) -> Vec<Prefix> {
         self.prefixes.iter().copied().filter(|prefix| prefix.family() == family).collect()
     }
 }
