@@ -22,7 +22,7 @@ pub(super) enum Step {
     Nothing,
     /// Install where nothing of ours is; the kernel must refuse if something foreign is.
     Create(GroupId),
-    /// Put in prefix of ours.
+    /// Put in place of ours.
     Replace(GroupId),
     /// Remove ours.
     Remove,
@@ -228,6 +228,12 @@ impl Book {
 
     /// Groups vanished, and their routes with them.
     pub(super) fn lost(&mut self, groups: &HashSet<GroupId>) {
+        let doubtful = std::mem::take(&mut self.objects.doubtful);
+        if !doubtful.is_empty() {
+            for place in self.select(|cell| doubtful.contains(&cell.installed)) {
+                self.disturbed(place);
+            }
+        }
         if groups.is_empty() {
             return;
         }
@@ -278,12 +284,6 @@ impl Book {
     pub(super) fn several(&mut self, place: Place) {
         self.update(place, |cell| cell.set(state::SEVERAL));
         self.doubt(place);
-    }
-
-    /// A foreign route took its prefix.
-    pub(super) fn replaced(&mut self, place: Place) {
-        self.vanished(place);
-        self.update(place, |cell| cell.clear(state::REWRITE | state::SEVERAL));
     }
 
     /// Others deleted it, or a part of it.

@@ -2,6 +2,8 @@
 
 use std::time::Instant;
 
+use siskin_net::Family;
+
 use super::Fib;
 use super::place::Place;
 use super::table::{GroupId, NONE};
@@ -37,7 +39,13 @@ impl Fib {
             KernelEvent::NextHop { nexthop } => {
                 self.book.objects.suspect |= self.book.objects.owns(nexthop.id)
             }
-            KernelEvent::NextHopDeleted { id } => self.book.objects.suspect |= self.book.objects.owns(*id),
+            KernelEvent::NextHopDeleted { id } => {
+                let objects = &mut self.book.objects;
+                if objects.owns(*id) {
+                    objects.suspect = true;
+                    objects.struck.insert(*id);
+                }
+            }
             KernelEvent::Overrun => {
                 self.resync_at = Some(Instant::now());
                 self.neighbors.doubt();
@@ -95,8 +103,9 @@ impl Fib {
         }
         let cell = self.book.cell(place);
         match (route.protocol == PROTOCOL, deleted) {
+            // IPv6 may have several of one metric, and of a multipath perhaps only one hop went.
+            (true, true) if place.family() == Family::Ipv6 => self.book.several(place),
             (true, true) if cell.wanted == NONE => self.book.vanished(place),
-            // Of an IPv6 multipath perhaps only one hop went: the write is to replace.
             (true, true) => self.book.disturbed(place),
             (true, false) => {
                 if replaced {
@@ -106,9 +115,9 @@ impl Fib {
             }
             (false, false) => {
                 self.book.foreign.insert(place, route.protocol);
-                // `replace` does not look at the protocol: ours is gone. Otherwise both are there.
+                // `replace` does not look at the protocol: ours is gone, unless another one had to give way.
                 if replaced && cell.installed != NONE {
-                    self.book.replaced(place);
+                    self.book.several(place);
                 }
             }
             (false, true) => {

@@ -66,6 +66,13 @@ struct Group {
 }
 
 impl Group {
+    /// Whether all its members are on these interfaces.
+    fn all_on(&self, interfaces: &HashSet<IfIndex>, hops: &[Option<HopObject>]) -> bool {
+        let hop = |id: HopId| hops.get(id as usize).and_then(Option::as_ref);
+        let on = |id: HopId| hop(id).is_some_and(|h| interfaces.contains(&h.hop.interface));
+        !interfaces.is_empty() && self.members.iter().all(|(id, _)| on(*id))
+    }
+
     /// The object of a member that belongs in the kernel's group now.
     fn alive<'a>(&self, id: HopId, hops: &'a [Option<HopObject>]) -> Option<&'a HopObject> {
         let hop = hops.get(id as usize)?.as_ref()?;
@@ -115,6 +122,13 @@ pub(super) struct Objects {
     /// Objects of our protocol that we have no use for.
     surplus: Vec<u32>,
     garbage: Vec<GroupId>,
+    /// Ids of ours that others deleted: whatever stands there now, the routes went.
+    pub(super) struck: HashSet<u32>,
+    /// Interfaces that went down since the kernel was last asked: their objects went, and routes with them, though they
+    /// may have been made anew since.
+    fallen: HashSet<IfIndex>,
+    /// Groups whose routes the kernel may have dropped although their object is there.
+    pub(super) doubtful: HashSet<GroupId>,
     /// Groups that all their many routes were about to leave when last counted: see [`Objects::drop_routes`].
     emptied: Vec<GroupId>,
     /// The last group of each family: most changes in a row go the same way.
@@ -142,6 +156,9 @@ impl Objects {
             taken: HashSet::default(),
             surplus: Vec::new(),
             garbage: Vec::new(),
+            struck: HashSet::default(),
+            fallen: HashSet::default(),
+            doubtful: HashSet::default(),
             emptied: Vec::new(),
             last: [GroupId::MAX; 2],
         }
@@ -338,6 +355,9 @@ impl Objects {
             // The kernel drops the objects of a link without carrier, and a fast flap may show as one event.
             self.suspect = true;
             self.incomplete |= usable;
+            if !usable {
+                self.fallen.insert(interface);
+            }
         }
         if cares && !self.enabled && (changed || deleted) {
             for id in 0..self.groups.len() {

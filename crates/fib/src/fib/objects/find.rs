@@ -14,19 +14,25 @@ use crate::fib::table::GroupId;
 use crate::wire::nexthop::{self, KernelNextHop, NextHopKind, SingleHop};
 
 impl Objects {
-    /// Compares with what the kernel has. Returns the groups that are gone, and with them their routes.
+    /// Compares with what the kernel has. Returns the groups that are gone, and with them their routes; notes those that
+    /// are there and yet may have lost them, because they were gone in between.
     ///
     /// # Errors
     /// As of a dump.
     pub(in crate::fib) fn verify(&mut self, channel: &mut Channel) -> Result<HashSet<GroupId>, FibError> {
         let kernel = read(channel)?;
         self.suspect = false;
-        let mut lost_hops = HashSet::default();
+        let (struck, fallen) = (std::mem::take(&mut self.struck), std::mem::take(&mut self.fallen));
+        let (mut lost_hops, mut odd_hops) = (HashSet::default(), HashSet::default());
         for (hop, id) in self.hops.iter_mut().zip(0..).filter_map(|(h, id)| Some((h.as_mut()?, id))) {
             let found = kernel.get(&hop.id);
             let usurped = found.is_some_and(|k| matches!(k.kind, NextHopKind::Group(_)));
             if hop.present && (found.is_none() || usurped) {
                 lost_hops.insert(id);
+            }
+            let fell = fallen.contains(&hop.hop.interface);
+            if hop.present && found.is_some_and(|k| fell || struck.contains(&k.id) || !is_hop(k, &hop.hop)) {
+                odd_hops.insert(id);
             }
             if usurped {
                 // Ours was deleted and its id given to a group, which none of ours may replace.
@@ -39,6 +45,8 @@ impl Objects {
             if let [(only, _)] = group.members.as_slice() {
                 if lost_hops.contains(only) {
                     lost.insert(id);
+                } else if odd_hops.contains(only) {
+                    self.doubtful.insert(id);
                 }
             } else {
                 let found = kernel.get(&group.id);
@@ -46,6 +54,8 @@ impl Objects {
                 if !group.present.is_empty() {
                     if found.is_none() || usurped {
                         lost.insert(id);
+                    } else if struck.contains(&group.id) || group.all_on(&fallen, &self.hops) {
+                        self.doubtful.insert(id);
                     }
                     group.present = members_in(found, &group.members, &self.hops);
                 }
