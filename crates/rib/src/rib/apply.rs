@@ -143,16 +143,21 @@ impl Rib {
         }
         let limits = peer.info.import.limits[family];
         let (table, attrs) = (&mut self.tables[family], &mut self.attrs);
-        let known = dest.and_then(|dest| Some((dest, table.path_of(dest, arrival.peer)?)));
-        if let Some((dest, id)) = known {
+        let full = is_full(limits, peer.counts[family].received, limits.received);
+        // A prefix that comes twice has a destination by now, though it had none when it was looked up.
+        let dest = match dest {
+            None if full => table.dests.find(prefix),
+            None => Some(table.find_or_insert(prefix)),
+            known => known,
+        };
+        let path = dest.and_then(|dest| Some((dest, table.path_of(dest, arrival.peer)?)));
+        if let Some((dest, id)) = path {
             revive(table, peer, arrival.session, dest, id);
         }
         let counts = &mut peer.counts[family];
-        match known {
-            Some((dest, id)) => replace(table, attrs, counts, limits, arrival, dest, id),
-            None if is_full(limits, counts.received, limits.received) => counts.refused += 1,
-            None => {
-                let dest = dest.unwrap_or_else(|| table.find_or_insert(prefix));
+        match (path, dest) {
+            (Some((dest, id)), _) => replace(table, attrs, counts, limits, arrival, dest, id),
+            (None, Some(dest)) if !full => {
                 let mut path = Path {
                     received: arrival.received,
                     peer: arrival.peer,
@@ -176,6 +181,7 @@ impl Rib {
                 }
                 table.link(dest, path);
             }
+            (None, _) => counts.refused += 1,
         }
     }
 

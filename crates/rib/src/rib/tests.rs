@@ -399,6 +399,18 @@ fn a_refresh_is_marked_at_both_ends_and_waits_for_the_end_of_rib() {
 }
 
 #[test]
+fn a_prefix_that_comes_twice_in_a_batch_has_one_path() {
+    let mut world = World::new(&[1, 2]);
+    world.announce(1, [0, 0, 1, 0], &route(1));
+    world.settle();
+    assert_eq!(world.rib.lookup(prefix(0)).unwrap().paths.len(), 1);
+    assert_eq!(world.rib.peer_counts(PeerId(1))[Family::Ipv4].paths.received, 2);
+    world.withdraw(1, 0..2);
+    world.settle();
+    assert_eq!((world.rib.lookup(prefix(0)).is_none(), world.kernel.len()), (true, 0));
+}
+
+#[test]
 fn a_lost_next_hop_takes_its_paths_out_until_it_is_back() {
     let mut world = World::new(&[1, 2, 3]);
     world.announce(1, 0..3, &route(1));

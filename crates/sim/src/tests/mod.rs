@@ -250,9 +250,9 @@ fn attributes(peer: u16, family: Family, variant: u32) -> PathAttributes {
     attributes.communities =
         (8..12).filter(|n| bit(*n)).map(|n| Community(communities[n as usize - 8])).collect();
     attributes.communities.sort();
-    if bit(14) {
+    if bit(20) {
         // Links of 1,000 or 2,000 octets a second.
-        let bandwidth = if bit(15) { 2000_f32 } else { 1000_f32 };
+        let bandwidth = if bit(21) { 2000_f32 } else { 1000_f32 };
         let community = ExtendedCommunity(0x0004_fbf4 << 32 | u64::from(bandwidth.to_bits()));
         attributes.add_ext_community(community);
     }
