@@ -69,6 +69,12 @@ impl Bird {
         if answer.contains("Reconfigur") { Ok(()) } else { fail(format!("BIRD: {answer}")) }
     }
 
+    /// All it wrote so far.
+    #[must_use]
+    pub fn log(&self) -> String {
+        self.daemon.log()
+    }
+
     fn protocol(&self, neighbor: IpAddr) -> Result<String> {
         let at = self.config.neighbors.iter().position(|n| n.address == neighbor);
         at.map(|index| format!("peer{index}")).ok_or_else(|| Error::new(format!("no neighbor {neighbor}")))
@@ -219,7 +225,7 @@ impl Router for Bird {
 }
 
 /// The attributes in the answer to `show route … all`; `None` when no BGP route is in it.
-fn attributes(text: &str) -> Option<Attributes> {
+pub(crate) fn attributes(text: &str) -> Option<Attributes> {
     let field = |key: &str| {
         text.lines().find_map(|line| line.trim().strip_prefix(key)?.strip_prefix(": ")).map(str::trim)
     };

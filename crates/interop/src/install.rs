@@ -10,12 +10,13 @@ use crate::{Result, fail};
 pub const FRR_DIR: &str = "/usr/lib/frr";
 
 /// Programs and the Debian package of each; the list of `make setup`.
-const NEEDED: [(&str, &str); 8] = [
+const NEEDED: [(&str, &str); 9] = [
     ("/usr/lib/frr/bgpd", "frr"),
     ("/usr/lib/frr/zebra", "frr"),
     ("/usr/bin/vtysh", "frr"),
     ("/usr/sbin/bird", "bird2"),
     ("/usr/sbin/birdc", "bird2"),
+    ("/usr/bin/stayrtr", "stayrtr"),
     ("/usr/bin/setpriv", "util-linux"),
     ("/usr/bin/ping", "iputils-ping"),
     ("/usr/bin/python3", "python3-minimal"),

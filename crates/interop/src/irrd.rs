@@ -16,6 +16,7 @@ use std::thread;
 use std::time::Duration;
 
 use siskin_net::Family;
+use socket2::SockRef;
 
 use crate::{Error, Result, fail};
 pub use registry::Registry;
@@ -78,6 +79,7 @@ impl FromStr for Failure {
 /// A running server. Dropping it closes the port and its connections.
 #[derive(Debug)]
 pub struct Irrd {
+    listener: TcpListener,
     address: SocketAddr,
     shared: Arc<Shared>,
 }
@@ -125,17 +127,15 @@ impl Irrd {
             made: HashMap::new(),
         };
         let shared = Arc::new(Shared { state: Mutex::new(state), stopped: AtomicBool::new(false) });
-        let served = shared.clone();
+        let (served, accepting) = (shared.clone(), listener.try_clone()?);
         thread::spawn(move || {
-            for stream in listener.incoming().flatten() {
-                if served.stopped.load(Ordering::SeqCst) {
-                    return;
-                }
+            while !served.stopped.load(Ordering::SeqCst) {
+                let Ok((stream, _)) = accepting.accept() else { continue };
                 let shared = served.clone();
                 thread::spawn(move || serve(stream, &shared));
             }
         });
-        Ok(Irrd { address, shared })
+        Ok(Irrd { listener, address, shared })
     }
 
     /// Where it listens.
@@ -175,8 +175,8 @@ impl Drop for Irrd {
             // One that is closed already is as good.
             let _ = connection.shutdown(std::net::Shutdown::Both);
         }
-        // Wakes the thread that accepts, so that it closes the port.
-        let _ = TcpStream::connect(self.address);
+        // Closes the port and wakes the thread that accepts, from whatever network namespace.
+        let _ = SockRef::from(&self.listener).shutdown(std::net::Shutdown::Both);
     }
 }
 

@@ -7,11 +7,13 @@
 
 use std::cell::Cell;
 use std::fs;
+use std::os::fd::AsFd as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 use tempfile::TempDir;
 
 use crate::install::ensure_installed;
@@ -212,6 +214,24 @@ impl Ns {
         let mut command = Command::new("ip");
         command.args(["netns", "exec", &self.full, "setpriv", "--pdeathsig", "KILL", "--"]).arg(program);
         command
+    }
+
+    /// Does `work` on a thread inside this namespace: sockets that it makes belong here, whoever uses them later.
+    ///
+    /// # Errors
+    /// What `work` returns, or that the kernel does not let us in.
+    pub fn within<T: Send>(&self, work: impl FnOnce() -> Result<T> + Send) -> Result<T> {
+        let path = Path::new("/run/netns").join(&self.full);
+        let inside = || {
+            let file = fs::File::open(&path).map_err(|e| Error::from(e).during(path.display()))?;
+            move_into_link_name_space(file.as_fd(), Some(LinkNameSpaceType::Network))
+                .map_err(|e| Error::new(format!("entering namespace {}: {e}", self.name)))?;
+            work()
+        };
+        std::thread::scope(|scope| match scope.spawn(inside).join() {
+            Ok(result) => result,
+            Err(panic) => std::panic::resume_unwind(panic),
+        })
     }
 
     /// Runs `ip ARGUMENTS` for this namespace; the arguments are split at blanks.

@@ -22,11 +22,13 @@ pub mod process;
 pub mod router;
 pub mod siskin;
 pub mod speaker;
+pub mod stayrtr;
 pub mod stream;
 pub mod table;
 pub mod tool;
 pub mod vm;
 pub mod wait;
 pub mod wire;
+pub mod world;
 
 pub use error::{Error, Result, fail};

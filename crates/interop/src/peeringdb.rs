@@ -11,6 +11,7 @@ use std::thread;
 use std::time::Duration;
 
 use serde_json::{Map, Value, json};
+use socket2::SockRef;
 
 use crate::{Error, Result};
 
@@ -58,6 +59,7 @@ impl FromStr for Failure {
 /// A running server. Dropping it closes the port.
 #[derive(Debug)]
 pub struct PeeringDb {
+    listener: TcpListener,
     address: SocketAddr,
     shared: Arc<Shared>,
 }
@@ -121,12 +123,10 @@ impl PeeringDb {
         let address = listener.local_addr()?;
         let state = Mutex::new(State { records, ..State::default() });
         let shared = Arc::new(Shared { state, stopped: AtomicBool::new(false) });
-        let served = shared.clone();
+        let (served, accepting) = (shared.clone(), listener.try_clone()?);
         thread::spawn(move || {
-            for stream in listener.incoming().flatten() {
-                if served.stopped.load(Ordering::SeqCst) {
-                    return;
-                }
+            while !served.stopped.load(Ordering::SeqCst) {
+                let Ok((stream, _)) = accepting.accept() else { continue };
                 let shared = served.clone();
                 thread::spawn(move || {
                     // An error here is the client's going away.
@@ -134,7 +134,7 @@ impl PeeringDb {
                 });
             }
         });
-        Ok(PeeringDb { address, shared })
+        Ok(PeeringDb { listener, address, shared })
     }
 
     /// What to write as `peeringdb.url`.
@@ -163,8 +163,8 @@ impl PeeringDb {
 impl Drop for PeeringDb {
     fn drop(&mut self) {
         self.shared.stopped.store(true, Ordering::SeqCst);
-        // Wakes the thread that accepts, so that it closes the port.
-        let _ = TcpStream::connect(self.address);
+        // Closes the port and wakes the thread that accepts, from whatever network namespace.
+        let _ = SockRef::from(&self.listener).shutdown(std::net::Shutdown::Both);
     }
 }
 

@@ -160,6 +160,14 @@ impl Siskin {
         }
     }
 
+    /// Any request over the Unix socket: the status and the body of the answer, whatever they are.
+    ///
+    /// # Errors
+    /// When there is no answer.
+    pub fn request(&self, method: &str, path: &str) -> Result<(u16, String)> {
+        http(&self.socket, method, path)
+    }
+
     /// One peer as `/v1/peers` lists it.
     ///
     /// # Errors

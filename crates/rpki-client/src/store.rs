@@ -184,7 +184,8 @@ pub(crate) fn load(path: &Path, now: u64, max_age: Duration) -> Result<Option<(D
     decode(&octets, now, max_age).map(Some)
 }
 
-/// Writes the file in one step: a temporary file beside it, synced, renamed, and the rename synced.
+/// Writes the file in one step: a temporary file beside it, synced, renamed, and the rename synced. The first to write makes
+/// the directory.
 ///
 /// # Errors
 ///
@@ -193,6 +194,9 @@ pub(crate) fn save(path: &Path, octets: &[u8]) -> io::Result<()> {
     let mut name = path.file_name().unwrap_or_default().to_os_string();
     name.push(".tmp");
     let temporary = path.with_file_name(name);
+    if let Some(directory) = path.parent() {
+        std::fs::create_dir_all(directory)?;
+    }
     let mut file = File::create(&temporary)?;
     file.write_all(octets)?;
     file.sync_all()?;
