@@ -113,6 +113,7 @@ impl ImportProfile {
 
 /// Import's judgement of an attribute set, before any prefix was looked at.
 #[derive(Clone, Debug)]
+#[expect(clippy::large_enum_variant, reason = "one at a time, on the stack of an UPDATE; few are rejected whole")]
 pub(crate) enum SetVerdict<'a> {
     /// Whatever the prefix.
     Rejected(RuleId),

@@ -1,4 +1,5 @@
 mod edge;
+mod texts;
 
 use siskin_bgp::attr::AsPath;
 use siskin_policy::{AsnSet, PolicySet, PolicySource, RuleSource, Sets};

@@ -37,12 +37,15 @@ pub struct ExplainedPath {
     /// The checks before policy, in order, to the first that failed; none of routes of our own.
     pub checks: Vec<CheckOutcome>,
     /// The import policy's name, and what each rule did; `None`: a check ended it before, or there is no policy.
-    pub policy: Option<(String, Vec<PolicyStep>)>,
+    pub policy: Option<PolicyTrace>,
     /// What it lost to; `None`: it is the best, or took no part.
     pub lost: Option<Lost>,
     /// Why it does not share the load although it is as good as the best.
     pub not_shared: Option<NotShared>,
 }
+
+/// A policy's name, and what each of its rules did.
+pub type PolicyTrace = (String, Vec<PolicyStep>);
 
 /// One check before policy.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -78,7 +81,7 @@ pub struct ExportOutcome {
     /// The attributes as sent; `None`: nothing is sent.
     pub attributes: Option<PathAttributes>,
     /// The export policy's name, and what each rule did, where it was asked.
-    pub policy: Option<(String, Vec<PolicyStep>)>,
+    pub policy: Option<PolicyTrace>,
     /// This state still waits to be sent.
     pub pending: bool,
 }
@@ -219,7 +222,7 @@ impl ImportProfile {
 
     /// The import policy's name, and what each of its rules does to a route; `None`: there is no policy.
     #[must_use]
-    pub fn trace(&self, prefix: Prefix, received: &PathAttributes) -> Option<(String, Vec<PolicyStep>)> {
+    pub fn trace(&self, prefix: Prefix, received: &PathAttributes) -> Option<PolicyTrace> {
         let policy = self.policy.as_ref()?;
         let prepared = self.prepare(received);
         Some((policy.name().to_owned(), trace(policy, self.view(prefix, &prepared), self)))
@@ -243,7 +246,7 @@ impl ExportProfile {
         prefix: Prefix,
         attributes: &PathAttributes,
         source: Option<&PeerInfo>,
-    ) -> (Option<PathAttributes>, RuleId, Option<(String, Vec<PolicyStep>)>) {
+    ) -> (Option<PathAttributes>, RuleId, Option<PolicyTrace>) {
         let route = Outgoing { prefix, attributes, source };
         let Exported { attributes, rule } = self.export(route);
         (attributes, rule, trace_export(self, route, rule))
@@ -254,7 +257,7 @@ fn trace_export(
     profile: &ExportProfile,
     route: Outgoing<'_>,
     rule: RuleId,
-) -> Option<(String, Vec<PolicyStep>)> {
+) -> Option<PolicyTrace> {
     let policy = profile.policy.as_ref().filter(|_| route.source.is_some())?;
     let prepared = profile.prepare(route);
     let steps = trace(policy, source_view(route, &prepared), facts_of(route));

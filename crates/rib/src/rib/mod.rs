@@ -28,7 +28,7 @@ use kernel::KernelState;
 use walk::Walks;
 
 pub use event::{Judged, LimitEvent, LimitKind, LimitOf, RibEvent};
-pub use explain::{CheckOutcome, ExplainedPath, Explanation, ExportOutcome, Lost};
+pub use explain::{CheckOutcome, ExplainedPath, Explanation, ExportOutcome, Lost, PolicyTrace};
 pub use kernel::FibUpdate;
 pub use query::{Cursor, ExportedRoute, Memory, Page, PathView, PeerCounts, Route, TableCounts, View};
 
