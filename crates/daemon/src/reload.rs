@@ -1,7 +1,7 @@
 //! Putting a configuration in force: at the start, by SIGHUP, by `siskin config apply`. What did not change is not
 //! touched.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -15,7 +15,7 @@ use crate::core::RibCommand;
 use crate::daemon::{Daemon, Running, rib_config};
 use crate::kernel::{KernelCommand, policy_rules};
 use crate::listener;
-use crate::peer::{Control, EventSink, Profiles, Router, lock};
+use crate::peer::{Control, EventSink, Extras, Profiles, Router, lock};
 
 /// The last part of the informational large community of routes that are our own.
 const OWN_ROUTE: u32 = 100;
@@ -141,8 +141,11 @@ impl Daemon {
     /// Peers that went, came, need a new session, or only other policies.
     async fn apply_peers(self: &Arc<Self>, old: &Config, new: &Config) {
         let mut ending = Vec::new();
+        // What is known of a peer outlives its session.
+        let mut known: BTreeMap<String, Extras> = BTreeMap::new();
         {
             let mut peers = lock(&self.peers);
+            known.extend(peers.iter().map(|(name, entry)| (name.clone(), entry.extras.clone())));
             for (name, before) in &old.peers {
                 match new.peers.get(name) {
                     None => ending.extend(peers.remove(name, AdminStop::PeerDeconfigured)),
@@ -161,7 +164,12 @@ impl Daemon {
             for (name, peer) in &new.peers {
                 match peers.get_mut(name) {
                     Some(entry) => entry.config = Arc::new(peer.clone()),
-                    None => peers.insert(Arc::new(peer.clone())),
+                    None => {
+                        peers.insert(Arc::new(peer.clone()));
+                        if let Some(entry) = peers.get_mut(name) {
+                            entry.extras = known.remove(name).unwrap_or_default();
+                        }
+                    }
                 }
             }
         }

@@ -26,6 +26,8 @@ const MANY: usize = 50_000;
 #[derive(Default)]
 pub(crate) struct Rpki {
     client: Mutex<Option<Client>>,
+    /// All that the client has said so far: its updates are differences to that.
+    table: Mutex<VrpTable>,
     gate: Mutex<Option<GateState>>,
     /// What changed since the RIB said last that it has judged everything again.
     pending: Mutex<Option<Change>>,
@@ -122,6 +124,7 @@ impl Daemon {
         if config.rpki.servers.is_empty() {
             let Some(client) = self.sources.rpki.take_client() else { return };
             client.stop().await;
+            *lock(&self.sources.rpki.table) = VrpTable::new();
             *lock(&self.sources.rpki.gate) = None;
             *lock(&self.sources.rpki.origin) = None;
             tracing::warn!("no RPKI cache is configured any more: no origin is validated");
@@ -175,7 +178,7 @@ impl Daemon {
         let everything =
             opened || update.aspas.is_some() || update.announced.len() + update.withdrawn.len() > MANY;
         let touched = if everything { Touched::Everything } else { Touched::Within(prefixes(&update)) };
-        let before = self.sources.facts.load().vrps.clone().unwrap_or_else(VrpTable::new);
+        let before = lock(&rpki.table).clone();
         let (aspas, complete) = (update.aspas.clone(), update.complete);
         let built = tokio::task::spawn_blocking(move || {
             let table = before.apply(&update.withdrawn, &update.announced);
@@ -186,6 +189,7 @@ impl Daemon {
             tracing::error!("RPKI data could not be put in order; those before stay in force");
             return;
         };
+        lock(&rpki.table).clone_from(&table);
         self.change_facts(touched, |facts| {
             facts.vrps = complete.then_some(table);
             facts.aspas = aspas.or(facts.aspas.take()).filter(|table| !table.is_empty());
