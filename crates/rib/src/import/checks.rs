@@ -283,8 +283,11 @@ impl ImportProfile {
     }
 
     /// BLACKHOLE asks for single addresses, within the prefixes that the registry gives to the peer (RFC 7999 section 3.3).
+    /// Whether the origin is a member is asked with the rest of `irr`.
     fn may_blackhole(&self, prefix: Prefix, stage: Stage) -> bool {
-        let own = |irr: &super::IrrFilter| irr.look_up(prefix, stage.origin, true) == IrrState::Match;
+        let own = |irr: &super::IrrFilter| {
+            matches!(irr.look_up(prefix, stage.origin, true), IrrState::Match | IrrState::NoMember)
+        };
         prefix.is_host() && self.irr.as_ref().is_some_and(own)
     }
 
