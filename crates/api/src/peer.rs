@@ -161,7 +161,7 @@ pub struct LastError {
     pub code: Option<u8>,
     /// NOTIFICATION error subcode; `null` if local.
     pub subcode: Option<u8>,
-    /// The registered name, like `Cease/Administrative Shutdown`, or a short local one, like `connection refused`.
+    /// The registered name, like `Cease / Administrative Shutdown`, or a short local one, like `connection refused`.
     pub name: String,
     /// What more is known: the peer's shutdown text (RFC 9003), what we expected.
     pub text: Option<String>,

@@ -92,19 +92,22 @@ impl StayRtr {
     }
 }
 
-/// A page as `rpki-client` writes it.
+/// A page as `rpki-client` writes it, but with ASPA records where StayRTR 0.5 looks for them.
 fn page(vrps: &[Vrp<'_>], aspas: &[Aspa<'_>]) -> Value {
     /// A day in 2096: nothing expires in a test.
     const EXPIRES: u64 = 4_000_000_000;
     let roas = vrps.iter().map(|(prefix, max, asn)| {
         json!({ "asn": asn, "prefix": prefix, "maxLength": max, "ta": "test", "expires": EXPIRES })
     });
-    let aspas = aspas.iter().map(|(customer, providers)| {
-        json!({ "customer_asid": customer, "expires": EXPIRES, "providers": providers })
-    });
+    let aspas: Vec<Value> = aspas
+        .iter()
+        .map(|(customer, providers)| {
+            json!({ "customer_asid": customer, "expires": EXPIRES, "providers": providers })
+        })
+        .collect();
     json!({
         "metadata": { "buildtime": "2025-07-20T09:31:33Z" },
         "roas": roas.collect::<Vec<_>>(),
-        "aspas": aspas.collect::<Vec<_>>(),
+        "provider_authorizations": { "ipv4": aspas, "ipv6": aspas },
     })
 }

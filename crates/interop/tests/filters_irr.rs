@@ -152,6 +152,11 @@ fn registered_routes_come_in_and_every_option_does_what_it_says() -> Result {
         let text = rejected(&siskin, "auto", "20.1.0.0/16", "irr")?;
         assert!(text.starts_with("not in RIPE::AS-AUTO (1 prefix, "), "{text}");
 
+        // A set is told with its source where it has one, and with who uses it.
+        assert_eq!(set(&siskin, "RIPE::AS-AUTO", "ipv4")?["peers"], serde_json::json!(["auto"]));
+        let users = serde_json::json!(["longer", "origin", "plain", "valid"]);
+        assert_eq!(set(&siskin, "AS-TEST", "ipv4")?["peers"], users);
+
         accepted(&siskin, "radb", "20.78.0.0/16")?;
         rejected(&siskin, "radb", "20.1.0.0/16", "irr")?;
 
@@ -199,7 +204,8 @@ fn a_list_outlives_its_server_and_an_alarm_waits_for_the_operator() -> Result {
         let missing = wait_state(&siskin, "AS-TEST", "missing")?;
         println!("without a server: {}", missing["reason"]);
         let shown = siskin.cli_text(&["peers"])?;
-        assert!(shown.contains("AS-TEST"), "{shown}");
+        let hint = "frr: no list of AS-TEST yet: no ipv4 and ipv6 route is taken (irr-missing)";
+        assert!(shown.contains(hint), "{shown}");
         assert_eq!(siskin.peer("frr")?["families"][0]["accepted"], 0);
 
         let irrd = start_irrd(&us, &registry_of(&prefixes))?;

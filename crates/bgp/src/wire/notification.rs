@@ -176,6 +176,16 @@ impl Notification {
         });
     }
 
+    /// Names of code and subcode, and of those inside a Hard Reset (RFC 8538): `Cease / Hard Reset (Cease / Administrative
+    /// Shutdown)`.
+    #[must_use]
+    pub fn name(&self) -> String {
+        if self.error == ErrorCode::HARD_RESET && self.data.len() >= 2 {
+            return format!("{} ({})", self.error, Notification::decode(&self.data).error);
+        }
+        self.error.to_string()
+    }
+
     /// The operator's text of an Administrative Shutdown or Reset (RFC 9003), what is not printable made visible;
     /// `None` if there is none. A text that is not UTF-8 is shown with replacement characters.
     #[must_use]
@@ -207,10 +217,7 @@ impl Notification {
 impl fmt::Display for Notification {
     /// Names, then the operator's text or the data: `Cease / Administrative Shutdown: "rack move"`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.error.fmt(f)?;
-        if self.error == ErrorCode::HARD_RESET && self.data.len() >= 2 {
-            write!(f, " ({})", Notification::decode(&self.data).error)?;
-        }
+        f.write_str(&self.name())?;
         if let Some(text) = self.shutdown_text() {
             return write!(f, ": \"{text}\"");
         }

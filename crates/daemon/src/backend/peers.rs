@@ -9,7 +9,7 @@ use siskin_api::{
 };
 use siskin_bgp::session::{AdminStop, Negotiated};
 use siskin_bgp::wire::MessageType;
-use siskin_config::{AsnRule, MaxPrefixSource, Peer, PolicyChoice};
+use siskin_config::{AsnRule, MaxPrefixSource, Peer, PolicyChoice, RpkiMode};
 use siskin_net::{Family, FamilyMap, PeerId, Role, Timestamp};
 use siskin_rib::PeerCounts;
 
@@ -55,7 +55,12 @@ impl Daemon {
             .await
             .ok_or_else(stopping)?;
         let now = clock::now();
-        Ok(seen.into_iter().zip(counts).map(|(seen, counts)| detail(seen, &counts, now)).collect())
+        let gate_closed = self.sources.facts.load().gate_closed;
+        Ok(seen
+            .into_iter()
+            .zip(counts)
+            .map(|(seen, counts)| detail(seen, &counts, now, gate_closed))
+            .collect())
     }
 
     /// Does something to a peer.
@@ -127,6 +132,7 @@ fn detail(
     seen: Seen,
     (counts, stale): &(FamilyMap<PeerCounts>, FamilyMap<u64>),
     now: Timestamp,
+    gate_closed: bool,
 ) -> PeerDetail {
     let Seen { config, view, state, waiting, extras, restart_at, .. } = seen;
     let negotiated = view.negotiated.as_deref().filter(|_| state == PeerState::Established);
@@ -155,7 +161,9 @@ fn detail(
         let count: u64 = stale.iter().map(|(_, count)| count).sum();
         Some(format!("may be restarting: its {count} prefixes stay in use for a while (RFC 4724)"))
     } else {
-        Profiles::hint(&config, &extras)
+        let waits = gate_closed && config.routes.rpki != RpkiMode::Off;
+        let gate = || waits.then(|| "takes nothing until there are RPKI data (rpki-gate)".to_owned());
+        Profiles::hint(&config, &extras).or_else(gate)
     };
     let summary = PeerSummary {
         name: config.name.clone(),

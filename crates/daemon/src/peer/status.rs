@@ -144,7 +144,7 @@ fn last_error(reason: &DownReason) -> LastError {
         direction,
         code: Some(n.error.code),
         subcode: Some(n.error.subcode),
-        name: n.error.to_string(),
+        name: n.name(),
         text: n.shutdown_text().filter(|t| !t.is_empty()).or_else(|| wrong_as(direction, n)),
         at,
     };
