@@ -92,6 +92,8 @@ fn listen(stop: &AtomicBool, cpu: &AtomicU64, counted: &AtomicU64) -> Outcome<()
         }
         fib.write(4_096);
         counted.fetch_add(events.len() as u64, Ordering::SeqCst);
+        // As the daemon does: news that come in quick succession cost one wake-up.
+        std::thread::sleep(Duration::from_millis(2));
         cpu.store(u64::try_from(thread_cpu().as_nanos()).unwrap_or(0), Ordering::SeqCst);
     }
     Ok(())
