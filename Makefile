@@ -8,7 +8,7 @@ PACKAGES = frr bird2 stayrtr bgpq4 iproute2 iputils-ping util-linux procps pytho
 TARGET_DIR = $(shell $(CARGO) metadata --format-version 1 --no-deps | sed 's/.*"target_directory":"\([^"]*\)".*/\1/')
 BIN_DIR = $(TARGET_DIR)/release
 
-.PHONY: all build setup demo test bench
+.PHONY: all build setup demo demo-edge test bench
 
 all: build
 
@@ -30,6 +30,9 @@ build:
 
 demo: setup build
 	"$(BIN_DIR)/siskin-demo" $(ARGS)
+
+demo-edge: setup build
+	"$(BIN_DIR)/siskin-demo-edge" $(ARGS)
 
 # The daemon that the black-box tests start is the release build, the one that users run.
 test: setup build

@@ -20,6 +20,7 @@ pub mod peeringdb;
 pub mod plain;
 pub mod process;
 pub mod router;
+pub mod show;
 pub mod siskin;
 pub mod speaker;
 pub mod stayrtr;

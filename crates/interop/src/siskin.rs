@@ -33,7 +33,8 @@ pub struct Siskin {
 
 impl Siskin {
     /// Starts `siskind` in `ns` and waits until its API answers. `toml` begins with the keys of `[router]`
-    /// (asn, router-id); the tables follow. The harness adds the state folder and the socket.
+    /// (asn, router-id) and the tables follow, or it begins with `router = {` on a line. The harness adds the state folder
+    /// and the socket.
     ///
     /// # Errors
     /// When it is not built, ends at once, or does not answer.
@@ -280,6 +281,10 @@ pub fn check(dir: &Path, toml: &str) -> Result<Output> {
 
 /// The whole configuration file: what the harness owns put into the text of the test.
 fn complete(ns: &Ns, name: &str, socket: &Path, toml: &str) -> String {
+    if let Some(rest) = toml.strip_prefix("router = {") {
+        let state = ns.dir().join(format!("{name}-state"));
+        return format!("api.socket = {socket:?}\nrouter = {{ state-dir = {state:?},{rest}");
+    }
     let (router, tables) = match toml.find("\n[") {
         Some(at) => toml.split_at(at),
         None => (toml, ""),

@@ -5,7 +5,7 @@
 //! shows: the first that fails ends the demo with status 1. The namespaces go in any case.
 
 mod network;
-mod show;
+mod pings;
 
 use std::time::{Duration, Instant};
 
@@ -14,12 +14,13 @@ use siskin_interop::kernel::{count, first_multipath, siskin_route};
 use siskin_interop::lab::{Lab, clean_up_on_signals};
 use siskin_interop::process::last_lines;
 use siskin_interop::router::Router;
+use siskin_interop::show::Show;
 use siskin_interop::wait::{SOON, wait_for, wait_some};
 use siskin_interop::{Error, Result, fail, table};
 use siskin_net::Family;
 
 use network::{DRAWING, Network, Wires};
-use show::{Pings, Show};
+use pings::Pings;
 
 /// Two FRR routers work on a full table for some ten seconds each, on two cores.
 const TABLE: Duration = Duration::from_secs(90);

@@ -1,86 +1,15 @@
-//! What the demo prints: numbered steps with their reason, quoted files and commands, and the pings that run
-//! beside a step.
+//! Pings that run beside a step of the demo, and how many of them were answered.
 
-use std::cell::Cell;
 use std::process::{Child, Command, Stdio};
-use std::time::Instant;
 
 use siskin_interop::lab::Ns;
+use siskin_interop::show::Show;
 use siskin_interop::{Error, Result, fail};
 
 use crate::MAX_OUTAGE;
 
-/// Lines of a command's answer that are shown.
-const LINES: usize = 40;
-
 /// Pings a second.
 const RATE: u32 = 10;
-
-/// The printer.
-pub(crate) struct Show {
-    start: Instant,
-    step: Cell<u32>,
-    pause: bool,
-}
-
-impl Show {
-    /// The clock starts now.
-    pub(crate) fn new(pause: bool) -> Show {
-        Show { start: Instant::now(), step: Cell::new(0), pause }
-    }
-
-    /// Waits for Enter, when that was asked for.
-    pub(crate) fn pause(&self) {
-        if self.pause {
-            println!("   [Enter]");
-            let _ = std::io::stdin().read_line(&mut String::new());
-        }
-    }
-
-    /// A numbered heading, the time since the start, and why this is shown.
-    pub(crate) fn step(&self, title: &str, why: &str) {
-        if self.step.get() > 0 {
-            self.pause();
-        }
-        self.step.set(self.step.get() + 1);
-        println!("\n== {}. {title}  ({:.0} s)", self.step.get(), self.start.elapsed().as_secs_f64());
-        self.say(why);
-    }
-
-    /// A sentence.
-    pub(crate) fn say(&self, text: &str) {
-        let mut line = String::new();
-        for word in text.split_whitespace() {
-            if line.len() + word.len() > 100 {
-                println!("   {line}");
-                line.clear();
-            }
-            if !line.is_empty() {
-                line.push(' ');
-            }
-            line.push_str(word);
-        }
-        println!("   {line}");
-    }
-
-    /// A file.
-    pub(crate) fn quote(&self, name: &str, text: &str) {
-        self.command(name, text.trim());
-    }
-
-    /// A command and its answer.
-    pub(crate) fn command(&self, command: &str, answer: &str) {
-        println!("\n   {command}");
-        let lines: Vec<&str> = answer.lines().collect();
-        for line in lines.iter().take(LINES) {
-            println!("   | {line}");
-        }
-        if lines.len() > LINES {
-            println!("   | … {} more lines", lines.len() - LINES);
-        }
-        println!();
-    }
-}
 
 /// Pings that go on while something happens.
 pub(crate) struct Pings(Vec<(String, Child)>);
