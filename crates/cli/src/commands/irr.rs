@@ -95,7 +95,8 @@ fn sets(sets: &[IrrSet], look: Look) -> String {
             set.as_set.as_str().into(),
             family(set.family).into(),
             Cell::number(number(set.entries)),
-            Cell::number(number(set.members)),
+            // A set is asked for its members only where something needs them.
+            Cell::number(or_dash((set.members > 0).then(|| number(set.members)))),
             Cell::toned(set_tone(set.state), set.state.name()),
             Cell::number(or_dash(set.age_s.map(duration))),
             Cell::number(or_dash(set.last_attempt_s.map(duration))),

@@ -137,18 +137,26 @@ fn notes(peer: &PeerSummary, look: Look) -> Vec<String> {
 
 /// `IPv4 has 900,000 prefixes accepted, the limit is 900,000 (peeringdb): no more are taken`.
 fn limit_text(f: &PeerFamily, max: &MaxPrefix, has: u64, verb: &str) -> String {
-    let limits = [
-        max.limit.map(|n| {
-            format!(
-                "{} {verb} {}, the limit is {}",
-                family(f.family),
-                format_args!("{} prefixes", number(has)),
-                number(n)
-            )
-        }),
-        max.received_limit.map(|n| format!("received {} of at most {}", number(f.received), number(n))),
-    ];
-    let limits = limits.into_iter().flatten().collect::<Vec<_>>().join(", ");
+    let family = family(f.family);
+    // What went beyond the limit went with its session: the counts of now say nothing.
+    let down = max.state == LimitState::Over && (max.restarts_in_s.is_some() || !f.negotiated);
+    let limits = if down {
+        let limits = [
+            max.limit.map(|n| format!("{} prefixes", number(n))),
+            max.received_limit.map(|n| format!("{} received", number(n))),
+        ];
+        format!(
+            "{family} was beyond its limit of {}",
+            limits.into_iter().flatten().collect::<Vec<_>>().join(" or ")
+        )
+    } else {
+        let limits = [
+            max.limit
+                .map(|n| format!("{family} {verb} {} prefixes, the limit is {}", number(has), number(n))),
+            max.received_limit.map(|n| format!("received {} of at most {}", number(f.received), number(n))),
+        ];
+        limits.into_iter().flatten().collect::<Vec<_>>().join(", ")
+    };
     let source = match max.source {
         LimitSource::Config => "",
         LimitSource::PeeringDb => " (PeeringDB)",

@@ -26,7 +26,7 @@ pub(super) fn render(status: &Status, look: Look) -> String {
     if status.drained {
         facts.row([
             "Drained".into(),
-            Cell::toned(Tone::Warn, "nothing is announced; `siskin undrain` ends it"),
+            Cell::toned(Tone::Warn, "nothing is announced; `siskin undrain` or the configuration ends it"),
         ]);
     }
     let peers = status.peers;

@@ -113,7 +113,7 @@ fn a_limit_that_is_over_says_what_happens() {
     peers[1].families[0].max_prefix_out = Some(out);
     let text = peers::render_list(&peers, PLAIN);
     for line in [
-        "transit-a: IPv4 has 990,108 prefixes, the limit is 1,500,000: the session is down, and tried again in 14m\n",
+        "transit-a: IPv4 was beyond its limit of 1,500,000 prefixes: the session is down, and tried again in 14m\n",
         "transit-a: IPv4 is sent 3 prefixes, the limit is 3 (warn)\n",
         "transit-b: IPv4 has 900,000 prefixes, the limit is 900,000, received 990,112 of at most 1,000,000 (PeeringDB): \
          no more are taken, 90,112 kept out\n",
