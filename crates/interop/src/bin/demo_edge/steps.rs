@@ -213,9 +213,8 @@ pub(crate) fn limit(net: &mut Network, show: &Show) -> Result {
         routes.extend(extra.iter().map(|prefix| (prefix.clone(), String::new())));
     })?;
     wait_for("the session to be closed", SOON, || {
-        let peer = net.siskin.peer("neighbour")?;
-        // Cease / Maximum Number of Prefixes Reached (RFC 4486).
-        Ok(peer["last_error"]["code"] == 6 && peer["last_error"]["subcode"] == 1)
+        let error = net.siskin.peer("neighbour")?["last_error"]["name"].clone();
+        Ok(error.as_str().is_some_and(|name| name.contains("Maximum Number of Prefixes Reached")))
     })?;
     cli(net, show, "peers")?;
     net.announce("neighbour", |routes| routes.truncate(1))?;
