@@ -86,6 +86,21 @@ pub fn evaluate<F: Facts + ?Sized>(policy: &Compiled, route: RouteView<'_>, fact
     Run::new(route, facts, &mut Unobserved).finish(policy)
 }
 
+/// As [`evaluate`], on attributes that differ already from those of the route: conditions see `changed`, and so does
+/// the verdict, unless the policy changed everything back.
+#[must_use]
+pub fn evaluate_changed<F: Facts + ?Sized>(
+    policy: &Compiled,
+    route: RouteView<'_>,
+    changed: PathAttributes,
+    facts: &F,
+) -> Verdict {
+    let mut observer = Unobserved;
+    let mut run = Run::new(route, facts, &mut observer);
+    run.state.changed = Some(changed);
+    run.finish(policy)
+}
+
 /// One who is told of every rule that is looked at.
 pub(crate) trait Observer {
     /// Before a rule; `depth` counts the calls that led here.

@@ -36,7 +36,7 @@ pub use community::CommunityValue;
 pub use community_pattern::CommunityPattern;
 pub use compiled::Compiled;
 pub use error::{PolicyError, Span, SyntaxError};
-pub use evaluate::{NextHopAction, Outcome, PeerView, RouteView, Verdict, evaluate};
+pub use evaluate::{NextHopAction, Outcome, PeerView, RouteView, Verdict, evaluate, evaluate_changed};
 pub use facts::{Aspa, Facts, Needs, NoFacts, Rpki};
 pub use numbers::AsnSet;
 pub use origin::{VrpTable, explain_origin};

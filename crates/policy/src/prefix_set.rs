@@ -61,13 +61,16 @@ pub struct PrefixSet {
 /// Where to search: entries in buckets by family and the leading `bits` of their addresses.
 #[derive(Clone, PartialEq, Eq, Hash, Default)]
 struct Index {
-    /// At most [`Index::MAX_BITS`], and so many that a bucket holds about one entry if they are spread evenly.
+    /// From [`Index::MIN_BITS`] to [`Index::MAX_BITS`], and so many that a bucket holds about one entry if they are spread
+    /// evenly.
     bits: u32,
     /// The number of the first entry of each bucket, and at the end how many there are.
     starts: Vec<u32>,
 }
 
 impl Index {
+    /// Few enough for 2 KiB a set, and so many that what a short list says of most addresses is an empty bucket.
+    const MIN_BITS: u32 = 8;
     const MAX_BITS: u32 = 16;
 
     /// `entries` are sorted.
@@ -75,7 +78,7 @@ impl Index {
         if entries.is_empty() {
             return Index::default();
         }
-        let bits = entries.len().checked_ilog2().unwrap_or(0).min(Index::MAX_BITS);
+        let bits = entries.len().checked_ilog2().unwrap_or(0).clamp(Index::MIN_BITS, Index::MAX_BITS);
         let mut index = Index { bits, starts: Vec::new() };
         for (number, entry) in (0u32..).zip(entries) {
             let bucket = index.bucket(entry.prefix);
@@ -106,6 +109,15 @@ struct Entry {
     parent: u32,
     /// An index into `lengths`.
     lengths: u32,
+}
+
+impl Entry {
+    /// Whether it sorts before or with a prefix of its family. As [`Ord`] has it, without a jump to guess wrong.
+    #[inline]
+    fn not_after(&self, prefix: Prefix) -> bool {
+        let (own, other) = (self.prefix.bits(), prefix.bits());
+        (own < other) | (own == other) & (self.prefix.len() <= prefix.len())
+    }
 }
 
 impl PrefixSet {
@@ -156,7 +168,7 @@ impl PrefixSet {
     fn longest_cover(&self, prefix: Prefix) -> Option<&Entry> {
         let range = self.index.range(prefix)?;
         let bucket = self.entries.get(range.clone())?;
-        let mut index = range.start + bucket.partition_point(|entry| entry.prefix <= prefix);
+        let mut index = range.start + bucket.partition_point(|entry| entry.not_after(prefix));
         loop {
             let entry = self.entries.get(index.checked_sub(1)?)?;
             if entry.prefix.covers(prefix) {

@@ -177,18 +177,19 @@ impl BatchBuilder {
         let profile = self.profile.clone();
         let received = self.add_set(attributes);
         let verdict = profile.judge(attributes);
+        // Encoded once for all prefixes, where the policy does not look at them.
+        let whole = match &verdict {
+            SetVerdict::Passed { word: PolicyWord::Accepts(_), attributes: accepted, .. } => {
+                Some(if **accepted == *attributes { received } else { self.add_set(accepted) })
+            }
+            _ => None,
+        };
         let mut latest = Accepted { set: received, attributes: None };
-        let mut whole = false;
-        if let SetVerdict::Passed { word: PolicyWord::Accepts(_), attributes: accepted, .. } = &verdict {
-            latest = self.accepted_set(latest, received, attributes, accepted);
-            whole = true;
-        }
         for prefix in prefixes {
-            let judged = match profile.judge_prefix(&verdict, *prefix) {
-                (Err(()), rule) => Judged::Rejected(rule),
-                // Encoded above, once for all prefixes.
-                (Ok(_), _) if whole => Judged::Accepted(latest.set),
-                (Ok(accepted), _) => {
+            let judged = match (profile.judge_prefix(&verdict, *prefix), whole) {
+                ((Err(()), rule), _) => Judged::Rejected(rule),
+                ((Ok(_), _), Some(set)) => Judged::Accepted(set),
+                ((Ok(accepted), _), None) => {
                     latest = self.accepted_set(latest, received, attributes, &accepted);
                     Judged::Accepted(latest.set)
                 }

@@ -18,6 +18,7 @@ use siskin_bgp::attr::Community;
 use siskin_net::{Asn, BgpIdentifier, Family, FamilyMap, NextHop, Prefix, Role, RouteSource};
 use siskin_policy::{
     Builtin, CommunityValue, Compiled, NextHopAction, Outcome, PeerView, RouteView, RuleId, evaluate,
+    evaluate_changed,
 };
 use smallvec::SmallVec;
 
@@ -113,7 +114,10 @@ impl ImportProfile {
 
 /// Import's judgement of an attribute set, before any prefix was looked at.
 #[derive(Clone, Debug)]
-#[expect(clippy::large_enum_variant, reason = "one at a time, on the stack of an UPDATE; few are rejected whole")]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "one at a time, on the stack of an UPDATE; few are rejected whole"
+)]
 pub(crate) enum SetVerdict<'a> {
     /// Whatever the prefix.
     Rejected(RuleId),
@@ -174,7 +178,8 @@ impl ImportProfile {
             None if self.external => (PolicyWord::Rejects(Builtin::NoPolicy.into()), attributes),
             None => (PolicyWord::Accepts(Builtin::AcceptAll.into()), attributes),
             Some(policy) if policy.depends_on_prefix() => (PolicyWord::Asks, attributes),
-            Some(policy) => match self.run(policy, Prefix::default_route(Family::Ipv4), attributes) {
+            Some(policy) => match self.run(policy, Prefix::default_route(Family::Ipv4), received, attributes)
+            {
                 (Ok(attributes), rule) => (PolicyWord::Accepts(rule), attributes),
                 (Err(()), rule) => (PolicyWord::Rejects(rule), Cow::Borrowed(received)),
             },
@@ -207,18 +212,22 @@ impl ImportProfile {
         attributes
     }
 
-    /// Runs the policy on attributes that [`ImportProfile::prepare`] made.
+    /// Runs the policy on attributes that [`ImportProfile::prepare`] made of those received.
     pub(crate) fn run<'a>(
         &self,
         policy: &Compiled,
         prefix: Prefix,
-        attributes: Cow<'a, PathAttributes>,
+        received: &'a PathAttributes,
+        prepared: Cow<'a, PathAttributes>,
     ) -> (Result<Cow<'a, PathAttributes>, ()>, RuleId) {
-        let verdict = evaluate(policy, self.view(prefix, &attributes), self);
+        let (verdict, attributes) = match prepared {
+            Cow::Borrowed(same) => (evaluate(policy, self.view(prefix, same), self), same),
+            Cow::Owned(own) => (evaluate_changed(policy, self.view(prefix, received), own, self), received),
+        };
         if verdict.outcome == Outcome::Reject {
             return (Err(()), verdict.rule);
         }
-        let mut attributes = verdict.attributes.map_or(attributes, Cow::Owned);
+        let mut attributes = verdict.attributes.map_or(Cow::Borrowed(attributes), Cow::Owned);
         let next_hop = match verdict.next_hop {
             NextHopAction::Default | NextHopAction::Unchanged => None,
             NextHopAction::SelfAddress => self.local_address.map(NextHop::new),
@@ -274,7 +283,7 @@ impl ImportProfile {
             (PolicyWord::Rejects(rule), _) => (Err(()), rule),
             (PolicyWord::Accepts(rule), _) => (Ok(Cow::Borrowed(attributes)), rule),
             (PolicyWord::Asks, Some(policy)) => {
-                let (outcome, rule) = self.run(policy, prefix, Cow::Borrowed(attributes));
+                let (outcome, rule) = self.run(policy, prefix, attributes, Cow::Borrowed(attributes));
                 (outcome.map(|attributes| self.accept(stage, attributes)), rule)
             }
             // A policy that asks is there.

@@ -1,6 +1,8 @@
 //! Dense numbers for values of one size: numbers are reused, storage grows by whole chunks (nothing is ever copied to
 //! grow, so no update waits for it), and a chunk that empties goes back to the allocator.
 
+use std::ops::Range;
+
 /// Values in a chunk.
 const CHUNK: usize = 4096;
 /// No slot.
@@ -135,6 +137,19 @@ impl<T: Slot> Slab<T> {
         self.chunks.get(id as usize / CHUNK)?.items.get(id as usize % CHUNK)
     }
 
+    /// What stands at the numbers of a range, as [`Slab::peek`] has it, with the numbers.
+    pub(crate) fn slots(&self, range: Range<u32>) -> impl Iterator<Item = (u32, &T)> {
+        let (from, to) = (range.start as usize, range.end as usize);
+        let chunks = self.chunks.iter().enumerate().take(to.div_ceil(CHUNK)).skip(from / CHUNK);
+        chunks.flat_map(move |(index, chunk)| {
+            let start = index * CHUNK;
+            let first = from.saturating_sub(start);
+            let end = (to - start).min(chunk.items.len());
+            let items = chunk.items.get(first..end).unwrap_or_default();
+            ((start + first) as u32..).zip(items)
+        })
+    }
+
     /// Bytes on the heap.
     pub(crate) fn memory(&self) -> usize {
         let items: usize = self.chunks.iter().map(|c| size_of_val(&*c.items)).sum();
@@ -174,6 +189,10 @@ mod tests {
         for id in (0..10_000).filter(|id| id % 3 != 0) {
             assert_eq!(*slab.get(id), id);
         }
+        let held: Vec<(u32, u32)> = slab.slots(4000..9000).map(|(id, value)| (id, *value)).collect();
+        assert_eq!(held, (4000..9000).map(|id| (id, *slab.get(id))).collect::<Vec<_>>());
+        assert_eq!(slab.slots(9_999..20_000).next(), Some((9_999, slab.get(9_999))));
+        assert_eq!(slab.slots(20_000..30_000).next(), None);
         let full = slab.memory();
         for id in (0..10_000).filter(|id| id % 3 != 0).chain(model.into_keys()) {
             slab.remove(id);

@@ -253,11 +253,7 @@ impl ExportProfile {
     }
 }
 
-fn trace_export(
-    profile: &ExportProfile,
-    route: Outgoing<'_>,
-    rule: RuleId,
-) -> Option<PolicyTrace> {
+fn trace_export(profile: &ExportProfile, route: Outgoing<'_>, rule: RuleId) -> Option<PolicyTrace> {
     let policy = profile.policy.as_ref().filter(|_| route.source.is_some())?;
     let prepared = profile.prepare(route);
     let steps = trace(policy, source_view(route, &prepared), facts_of(route));

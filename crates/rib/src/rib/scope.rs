@@ -1,6 +1,6 @@
 //! A set of prefixes to look for in a walk over a whole table: most destinations are passed over by one look at a bitmap.
 
-use siskin_net::{FamilyMap, Prefix};
+use siskin_net::{Family, FamilyMap, Prefix};
 
 /// Leading bits of an address that the bitmap knows.
 const BITS: u32 = 16;
@@ -28,7 +28,7 @@ impl Scope {
     fn mark(&mut self, prefix: Prefix) {
         let runs = &mut self.runs[prefix.family()];
         runs.resize((1 << BITS) / 64, 0);
-        let first = run(prefix);
+        let first = run(prefix.bits());
         let count = 1usize << BITS.saturating_sub(u32::from(prefix.len()));
         for at in first..first + count {
             if let Some(word) = runs.get_mut(at / 64) {
@@ -37,12 +37,22 @@ impl Scope {
         }
     }
 
+    /// Whether a prefix of `family` that begins with these left-aligned bits may lie within it.
+    #[inline]
+    pub(super) fn may_contain(&self, family: Family, bits: u128) -> bool {
+        let at = run(bits);
+        self.runs[family].get(at / 64).is_some_and(|word| word & 1 << (at % 64) != 0)
+    }
+
+    /// Whether nothing of `family` lies within it.
+    pub(super) fn lacks(&self, family: Family) -> bool {
+        self.runs[family].is_empty()
+    }
+
     /// Whether `prefix` lies within it.
     #[inline]
     pub(super) fn contains(&self, prefix: Prefix) -> bool {
-        let at = run(prefix);
-        let marked = self.runs[prefix.family()].get(at / 64).is_some_and(|word| word & 1 << (at % 64) != 0);
-        marked && self.finds(prefix)
+        self.may_contain(prefix.family(), prefix.bits()) && self.finds(prefix)
     }
 
     fn finds(&self, prefix: Prefix) -> bool {
@@ -51,15 +61,13 @@ impl Scope {
     }
 }
 
-/// The run that the first address of a prefix lies in.
-fn run(prefix: Prefix) -> usize {
-    usize::try_from(prefix.bits() >> (128 - BITS)).unwrap_or(0)
+/// The run that an address lies in.
+fn run(bits: u128) -> usize {
+    usize::try_from(bits >> (128 - BITS)).unwrap_or(0)
 }
 
 #[cfg(test)]
 mod tests {
-    use siskin_net::Family;
-
     use super::*;
 
     fn prefix(text: &str) -> Prefix {
@@ -81,6 +89,7 @@ mod tests {
             assert!(!scope.contains(prefix(outside)), "{outside}");
         }
         scope.extend(vec![Prefix::default_route(Family::Ipv6)]);
+        assert!(!scope.lacks(Family::Ipv6) && Scope::default().lacks(Family::Ipv6));
         assert!(scope.contains(prefix("ff00::/8")) && !scope.contains(prefix("1.0.0.0/8")));
     }
 }

@@ -4,6 +4,7 @@
 //! in use, at most 33 or 129 probes.
 
 use std::hash::{BuildHasher, Hash};
+use std::ops::Range;
 
 use foldhash::fast::FixedState;
 use hashbrown::HashTable;
@@ -149,6 +150,11 @@ impl<A: Address> Dense<A> {
         Prefix::from_bits(A::FAMILY, entry.address.bits(), entry.len)
     }
 
+    fn find_address(&self, range: Range<DestId>, wanted: impl Fn(u128) -> bool) -> Option<DestId> {
+        let mut slots = self.entries.slots(range);
+        slots.find(|(_, entry)| entry.len != FREE && wanted(entry.address.bits())).map(|(id, _)| id)
+    }
+
     fn in_use(&self, id: DestId) -> bool {
         self.entries.peek(id).is_some_and(|entry| entry.len != FREE)
     }
@@ -212,6 +218,11 @@ impl Destinations {
     /// Whether the number stands for a prefix.
     pub(crate) fn in_use(&self, id: DestId) -> bool {
         either!(self, dense => dense.in_use(id))
+    }
+
+    /// The first number in use, of a range, whose prefix has a wanted first address (left-aligned bits).
+    pub(crate) fn find_address(&self, range: Range<DestId>, wanted: impl Fn(u128) -> bool) -> Option<DestId> {
+        either!(self, dense => dense.find_address(range, wanted))
     }
 
     /// The first path, or [`NONE`].

@@ -167,7 +167,7 @@ proptest! {
             // Where the texts say less: the length of a BLACKHOLE route is not what its VRP or its object was made for.
             let lengths_matter = matches!(reason, Builtin::RpkiInvalid | Builtin::Irr);
             // An empty path comes from our own AS, which the language cannot say.
-            if dropped && lengths_matter || attributes.as_path.is_empty() && lengths_matter {
+            if (dropped || attributes.as_path.is_empty()) && lengths_matter {
                 continue;
             }
             let mut rules: Vec<&str> = rules.iter().map(String::as_str).collect();
