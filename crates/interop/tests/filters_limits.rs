@@ -53,7 +53,8 @@ fn ended(siskin: &Siskin, peer: &str) -> Result<Value> {
         let error = &peer["last_error"];
         // Of a peer with graceful restart it is inside a Hard Reset (RFC 8538), so that it keeps nothing.
         let name = error["name"].as_str().unwrap_or_default();
-        let is_it = name.contains("Cease / Maximum Number of Prefixes Reached") && error["direction"] == "sent";
+        let is_it =
+            name.contains("Cease / Maximum Number of Prefixes Reached") && error["direction"] == "sent";
         Ok(is_it.then(|| peer.clone()))
     })
 }

@@ -209,7 +209,7 @@ fn import_waits_for_the_first_data_and_nothing_invalid_ever_gets_out() -> Result
         let shown = siskin.cli_text(&["status"])?;
         assert!(shown.contains("waiting for RPKI data, 60 s at most"), "{shown}");
         assert_eq!(rpki(&siskin)?["gate"]["open"], false);
-        assert_eq!(siskin.peer("bird")?["hint"], "nothing is taken until there are RPKI data (rpki-gate)");
+        assert_eq!(siskin.peer("bird")?["hint"], "takes nothing until there are RPKI data (rpki-gate)");
         stays("nothing is imported", Duration::from_secs(1), || {
             Ok(siskin.paths("20.11.0.0/16")?.is_empty() && siskin.paths("20.12.0.0/16")?.is_empty())
         })?;
