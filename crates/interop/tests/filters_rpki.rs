@@ -69,13 +69,16 @@ fn networks() -> [Network; 2] {
     [Network::new("bird", 13, BIRD_AS, &BIRD_ROUTES), Network::new("other", 14, 401_004, &[])]
 }
 
-fn config(rpki: &str) -> String {
+/// The peers of the world alone.
+fn world_config(rpki: &str) -> String {
     let [bird, other] = networks();
-    format!(
-        "{ROUTER}\n[rpki]\n{rpki}\n\n[peer.frr]\naddress = \"10.0.1.1\"\nasn = {FRR_AS}\n{JUDGED}\n{}{}",
-        bird.peer(JUDGED),
-        other.peer(OPEN)
-    )
+    format!("{ROUTER}\n[rpki]\n{rpki}\n{}{}", bird.peer(JUDGED), other.peer(OPEN))
+}
+
+/// These and FRR.
+fn config(rpki: &str) -> String {
+    let frr = format!("\n[peer.frr]\naddress = \"10.0.1.1\"\nasn = {FRR_AS}\n{JUDGED}\n");
+    world_config(rpki) + &frr
 }
 
 fn one_cache() -> String {
@@ -276,7 +279,7 @@ fn a_restart_begins_with_the_last_good_data() -> Result {
         // The union: each cache lacks what the other has.
         let first = StayRtr::start(&us, PORT, &VRPS[..6])?;
         let second = StayRtr::start(&us, PORT + 1, &VRPS[2..])?;
-        let mut siskin = Siskin::start(&us, &config(&servers))?;
+        let mut siskin = Siskin::start(&us, &world_config(&servers))?;
         let world = World::start(&world_ns, networks().into())?;
         let of_bird = INVALID.into_iter().filter(|(_, peer, _)| *peer == "bird");
         let all_there = |siskin: &Siskin| -> Result<bool> {
