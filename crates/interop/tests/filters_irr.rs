@@ -204,7 +204,7 @@ fn a_list_outlives_its_server_and_an_alarm_waits_for_the_operator() -> Result {
         let missing = wait_state(&siskin, "AS-TEST", "missing")?;
         println!("without a server: {}", missing["reason"]);
         let shown = siskin.cli_text(&["peers"])?;
-        let hint = "frr: no list of AS-TEST yet: no ipv4 and ipv6 route is taken (irr-missing)";
+        let hint = "frr: there is no ipv4 or ipv6 list of AS-TEST yet: nothing of it is imported";
         assert!(shown.contains(hint), "{shown}");
         assert_eq!(siskin.peer("frr")?["families"][0]["accepted"], 0);
 

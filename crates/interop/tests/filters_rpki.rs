@@ -69,13 +69,16 @@ fn networks() -> [Network; 2] {
     [Network::new("bird", 13, BIRD_AS, &BIRD_ROUTES), Network::new("other", 14, 401_004, &[])]
 }
 
-fn config(rpki: &str) -> String {
+/// The peers of the world alone.
+fn world_config(rpki: &str) -> String {
     let [bird, other] = networks();
-    format!(
-        "{ROUTER}\n[rpki]\n{rpki}\n\n[peer.frr]\naddress = \"10.0.1.1\"\nasn = {FRR_AS}\n{JUDGED}\n{}{}",
-        bird.peer(JUDGED),
-        other.peer(OPEN)
-    )
+    format!("{ROUTER}\n[rpki]\n{rpki}\n{}{}", bird.peer(JUDGED), other.peer(OPEN))
+}
+
+/// These and FRR.
+fn config(rpki: &str) -> String {
+    let frr = format!("\n[peer.frr]\naddress = \"10.0.1.1\"\nasn = {FRR_AS}\n{JUDGED}\n");
+    world_config(rpki) + &frr
 }
 
 fn one_cache() -> String {
@@ -209,7 +212,7 @@ fn import_waits_for_the_first_data_and_nothing_invalid_ever_gets_out() -> Result
         let shown = siskin.cli_text(&["status"])?;
         assert!(shown.contains("waiting for RPKI data, 60 s at most"), "{shown}");
         assert_eq!(rpki(&siskin)?["gate"]["open"], false);
-        assert_eq!(siskin.peer("bird")?["hint"], "nothing is taken until there are RPKI data (rpki-gate)");
+        assert_eq!(siskin.peer("bird")?["hint"], "takes nothing until there are RPKI data (rpki-gate)");
         stays("nothing is imported", Duration::from_secs(1), || {
             Ok(siskin.paths("20.11.0.0/16")?.is_empty() && siskin.paths("20.12.0.0/16")?.is_empty())
         })?;
@@ -276,7 +279,7 @@ fn a_restart_begins_with_the_last_good_data() -> Result {
         // The union: each cache lacks what the other has.
         let first = StayRtr::start(&us, PORT, &VRPS[..6])?;
         let second = StayRtr::start(&us, PORT + 1, &VRPS[2..])?;
-        let mut siskin = Siskin::start(&us, &config(&servers))?;
+        let mut siskin = Siskin::start(&us, &world_config(&servers))?;
         let world = World::start(&world_ns, networks().into())?;
         let of_bird = INVALID.into_iter().filter(|(_, peer, _)| *peer == "bird");
         let all_there = |siskin: &Siskin| -> Result<bool> {

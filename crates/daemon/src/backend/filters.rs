@@ -147,7 +147,7 @@ impl Daemon {
         }
         let asked = self.sources.registry.ask(|client| client.refresh(request.peer.as_deref()));
         asked.ok_or_else(|| ApiError::refused("no peer uses registry data"))?;
-        let what = request.peer.map_or_else(|| "all peers".to_owned(), |peer| peer);
+        let what = request.peer.unwrap_or_else(|| "all peers".to_owned());
         Ok(Done { text: format!("the registries and PeeringDB are asked again for {what}") })
     }
 

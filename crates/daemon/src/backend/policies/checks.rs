@@ -68,7 +68,7 @@ fn of_paths(checks: &Checks, import: &ImportProfile) -> Vec<PolicyCheck> {
     let blocked_asns: Vec<(u32, u32)> =
         blocked.map(|list| list.asns.iter().map(|asn| (asn.0, asn.0)).collect()).unwrap_or_default();
     let bogons = checks.bogon_asns.as_deref().map(pairs).unwrap_or_default();
-    let transit = checks.transit_asns.as_deref().map(expanded).unwrap_or_default();
+    let transit = checks.transit_asns.as_deref().map(|ranges| expanded(ranges)).unwrap_or_default();
     vec![
         check(Builtin::NextHop, checks.next_hop, import.address.and_then(edge::checks::next_hop_rule), None),
         check(Builtin::BogonAsn, !bogons.is_empty(), edge::checks::bogon_asn_rules(&bogons), None),
@@ -112,7 +112,7 @@ fn of_paths(checks: &Checks, import: &ImportProfile) -> Vec<PolicyCheck> {
 }
 
 /// Every AS number of short ranges: transit networks are single numbers.
-fn expanded(ranges: &Vec<std::ops::RangeInclusive<Asn>>) -> Vec<u32> {
+fn expanded(ranges: &[std::ops::RangeInclusive<Asn>]) -> Vec<u32> {
     ranges.iter().flat_map(|range| range.start().0..=range.end().0).take(10_000).collect()
 }
 
