@@ -5,6 +5,7 @@
 //! octet to the sink's last prefix; with `--kernel` also to the last route in the kernel. CPU and the peak of
 //! memory are the daemon's own, read when it has come to rest.
 
+mod edge;
 mod fib;
 
 use std::path::{Path, PathBuf};
@@ -47,6 +48,9 @@ struct Arguments {
     /// BIRD 2 and FRR.
     #[arg(long, conflicts_with_all = ["kernel", "only"])]
     fib: bool,
+    /// Measure what filtering costs instead: without filters and with those of an edge, beside BIRD 2 with the same lists.
+    #[arg(long, conflicts_with_all = ["kernel", "only", "fib"])]
+    edge: bool,
     /// Measure this daemon alone.
     #[arg(long, value_enum)]
     only: Option<Kind>,
@@ -83,6 +87,10 @@ fn main() -> Result {
     if arguments.fib {
         println!("table {}, {} rounds", mrt.display(), arguments.rounds);
         return fib::run_all(&mrt, &arguments);
+    }
+    if arguments.edge {
+        println!("table {}, {} rounds", mrt.display(), arguments.rounds);
+        return edge::run_all(&mrt, &arguments);
     }
     let kinds: Vec<Kind> = match arguments.only {
         Some(kind) => vec![kind],
@@ -221,22 +229,8 @@ fn measure(kind: Kind, mrt: &Path, arguments: &Arguments) -> Result<Sample> {
 }
 
 fn round(lab: &Lab, kind: Kind, mrt: &Path, arguments: &Arguments) -> Result<Sample> {
-    let (feeder, subject_ns, taker) = (lab.ns("feeder")?, lab.ns("subject")?, lab.ns("taker")?);
-    lab.link(
-        (&feeder, "eth0", &["10.0.0.1/24", "2001:db8::1/64"]),
-        (&subject_ns, "in0", &["10.0.0.2/24", "2001:db8::2/64"]),
-    )?;
-    lab.link(
-        (&taker, "eth0", &["10.0.1.1/24", "2001:db8:1::1/64"]),
-        (&subject_ns, "out0", &["10.0.1.2/24", "2001:db8:1::2/64"]),
-    )?;
-    let play = format!(
-        "--connect 10.0.0.2 --asn {} --mrt {} --next-hop4 10.0.0.1 --next-hop6 2001:db8::1 --limit {}",
-        arguments.as_peer,
-        mrt.display(),
-        arguments.limit
-    );
-    let mut play = Tool::play(&feeder, "play", &play)?;
+    let (feeder, subject_ns, taker) = network(lab)?;
+    let mut play = Tool::play(&feeder, "play", &play_arguments(mrt, arguments))?;
     let encoded = play.event("encoded", LIMIT)?;
     let (four, six) = (number(&encoded, "ipv4")?, number(&encoded, "ipv6")?);
     let mut subject = Subject::start(kind, &subject_ns, arguments)?;
@@ -261,6 +255,29 @@ fn round(lab: &Lab, kind: Kind, mrt: &Path, arguments: &Arguments) -> Result<Sam
     let gone = at(&sink.event("empty", LIMIT)?)?;
     let withdraw = gone - at(&play.nth_event("started", 2, SOON)?)?;
     Ok(Sample { through, kernel, withdraw, cpu, peak })
+}
+
+/// A peer that feeds, the daemon, and a peer that counts.
+fn network(lab: &Lab) -> Result<(Ns, Ns, Ns)> {
+    let (feeder, subject, taker) = (lab.ns("feeder")?, lab.ns("subject")?, lab.ns("taker")?);
+    lab.link(
+        (&feeder, "eth0", &["10.0.0.1/24", "2001:db8::1/64"]),
+        (&subject, "in0", &["10.0.0.2/24", "2001:db8::2/64"]),
+    )?;
+    lab.link(
+        (&taker, "eth0", &["10.0.1.1/24", "2001:db8:1::1/64"]),
+        (&subject, "out0", &["10.0.1.2/24", "2001:db8:1::2/64"]),
+    )?;
+    Ok((feeder, subject, taker))
+}
+
+fn play_arguments(mrt: &Path, arguments: &Arguments) -> String {
+    format!(
+        "--connect 10.0.0.2 --asn {} --mrt {} --next-hop4 10.0.0.1 --next-hop6 2001:db8::1 --limit {}",
+        arguments.as_peer,
+        mrt.display(),
+        arguments.limit
+    )
 }
 
 fn number(event: &serde_json::Value, key: &str) -> Result<u64> {
