@@ -27,8 +27,10 @@ fn frr_in_a_container_exchanges_routes() -> Result {
             wait_some("our prefix in the container", SOON, || inside.frr.route("203.0.113.0/24".parse()?))?;
         assert_eq!((got.as_path.as_str(), got.next_hop), ("65002", Some(ip(US))));
         wait_for("FRR's view of the session", SOON, || inside.frr.established(ip(US)))?;
-        siskin.stop()?;
+        // A stop alone would be a graceful restart, over which FRR keeps our routes.
+        siskin.cli_text(&["peer", "first", "down"])?;
         gone_at_peer(&inside.frr, "203.0.113.0/24")?;
+        siskin.stop()?;
         docker.remove(inside)
     })
 }
