@@ -293,14 +293,19 @@ impl ImportProfile {
 
     fn irr_objection(&self, prefix: Prefix, stage: Stage) -> Option<Builtin> {
         let irr = self.irr.as_ref()?;
-        match irr.look_up(prefix, stage.origin, stage.blackhole) {
+        let state = match irr.look_up(prefix, stage.origin, stage.blackhole) {
+            IrrState::NoObject
+                if irr.accept_rpki_valid && self.origin_state(prefix, stage) == Some(Rpki::Valid) =>
+            {
+                irr.look_up_excused(stage.origin)
+            }
+            state => state,
+        };
+        match state {
             IrrState::Match => None,
             IrrState::Missing => Some(Builtin::IrrMissing),
+            IrrState::NoObject => Some(Builtin::Irr),
             IrrState::NoMember => Some(Builtin::IrrOrigin),
-            IrrState::NoObject => {
-                let excused = irr.accept_rpki_valid && self.origin_state(prefix, stage) == Some(Rpki::Valid);
-                (!excused).then_some(Builtin::Irr)
-            }
         }
     }
 

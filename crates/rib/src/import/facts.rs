@@ -97,6 +97,15 @@ impl IrrFilter {
             let missing = list.entries[prefix.family()].is_none();
             return if missing { IrrState::Missing } else { IrrState::NoObject };
         }
+        self.look_up_origin(list, origin)
+    }
+
+    /// As [`IrrFilter::look_up`], of a route that needs no object: its origin must be a member all the same.
+    pub(crate) fn look_up_excused(&self, origin: Option<Asn>) -> IrrState {
+        self.list.as_ref().map_or(IrrState::Missing, |list| self.look_up_origin(list, origin))
+    }
+
+    fn look_up_origin(&self, list: &IrrList, origin: Option<Asn>) -> IrrState {
         match &list.members {
             _ if !self.check_origin => IrrState::Match,
             None => IrrState::Missing,

@@ -217,7 +217,7 @@ fn start(setup: Setup, ns: &Ns, arguments: &Arguments, lists: &Lists) -> Result<
                 let vrps = ["ipv4", "ipv6"].iter().filter_map(|f| rpki["vrps"][*f].as_u64()).sum::<u64>();
                 let sets = irr["sets"].as_array().cloned().unwrap_or_default();
                 let fresh = sets.len() == 2 && sets.iter().all(|set| set["state"] == "fresh");
-                Ok((vrps as usize == lists.vrps.len() && fresh).then_some(()))
+                Ok((vrps == lists.vrps.len() as u64 && fresh).then_some(()))
             })?;
             Ok(Subject::Siskin(siskin))
         }
