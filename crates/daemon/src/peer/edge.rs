@@ -59,13 +59,8 @@ pub(super) fn irr_filter(peer: &Peer, extras: &Extras) -> Option<IrrFilter> {
     })
 }
 
-/// What an operator should know of the peer's filter and drain.
+/// What an operator should know of the peer's filter.
 pub(super) fn hint(peer: &Peer, extras: &Extras) -> Option<String> {
-    if extras.drain != Drain::No {
-        return Some(
-            "drained: what comes from it is the last resort, and it is told to look elsewhere".into(),
-        );
-    }
     let filter = irr_filter(peer, extras)?;
     let missing: Vec<&str> = peer
         .session
