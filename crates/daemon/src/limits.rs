@@ -47,8 +47,9 @@ impl Daemon {
                 (LimitState::Ok, format!("there is room again for {family} prefixes: {asked}"))
             }
             LimitKind::Over => {
+                let blocked =
+                    config.as_ref().is_some_and(|config| matches!(config.action, LimitAction::Block));
                 let done = config.map_or("nothing is done", |config| act(entry, &config, family, event));
-                let blocked = matches!(config_action(entry, event.of), Some(LimitAction::Block));
                 let state = if blocked { LimitState::Blocked } else { LimitState::Over };
                 (state, format!("{numbers}: {done}"))
             }
@@ -71,12 +72,6 @@ impl Daemon {
             }
         }
     }
-}
-
-fn config_action(entry: &Entry, of: LimitOf) -> Option<LimitAction> {
-    let routes = &entry.config.routes;
-    let config = if of == LimitOf::Advertised { &routes.max_prefix_out } else { &routes.max_prefix };
-    config.as_ref().map(|config| config.action)
 }
 
 /// Does what the configuration wants beyond a limit, and says it.
