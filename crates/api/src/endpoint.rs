@@ -5,9 +5,9 @@ use schemars::{JsonSchema, Schema, SchemaGenerator};
 
 use crate::{
     ActionDone, ConfigReport, ConfigRequest, ConfigView, Done, Event, ExplainQuery, Explanation, FibCheck,
-    FibPage, FibQuery, HostRoutes, IrrRefreshRequest, IrrSetQuery, IrrSetView, IrrStatus, NextHops,
-    PeerDetail, PeerSummary, PolicyMrtReport, PolicyMrtRequest, PolicyTestRequest, PolicyTestResult,
-    PolicyView, RoutesPage, RoutesQuery, RpkiCheck, RpkiCheckQuery, RpkiStatus, Status,
+    FibPage, FibQuery, GuardView, HostRoutes, IrrRefreshRequest, IrrSetQuery, IrrSetView, IrrStatus,
+    NextHops, PeerDetail, PeerSummary, PolicyMrtReport, PolicyMrtRequest, PolicyTestRequest,
+    PolicyTestResult, PolicyView, RoutesPage, RoutesQuery, RpkiCheck, RpkiCheckQuery, RpkiStatus, Status,
 };
 
 /// HTTP methods in use.
@@ -44,6 +44,8 @@ pub enum Operation {
     CheckFib,
     ListNextHops,
     ListHostRoutes,
+    GetGuard,
+    RemoveGuard,
     GetRpki,
     CheckRpki,
     GetIrr,
@@ -219,6 +221,18 @@ pub static ENDPOINTS: &[Endpoint] = &[
         "/v1/host-routes",
         "Addresses of virtual machines, and the interfaces they are learned on.",
         Json(of::<HostRoutes>),
+    ),
+    get(
+        Operation::GetGuard,
+        "/v1/guard",
+        "What ports of virtual machines were refused, and what their filter dropped.",
+        Json(of::<GuardView>),
+    ),
+    post(
+        Operation::RemoveGuard,
+        "/v1/guard/remove",
+        "Takes the filter of all ports out of the kernel, until the configuration is applied again.",
+        Json(of::<Done>),
     ),
     get(Operation::GetRpki, "/v1/rpki", "Relying-party caches and their data.", Json(of::<RpkiStatus>)),
     get(

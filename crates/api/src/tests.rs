@@ -29,6 +29,7 @@ fn field_names_are_those_clients_rely_on() {
     round_trip::<FibPage>(include_str!("../fixtures/fib.json"));
     round_trip::<NextHops>(include_str!("../fixtures/nexthops.json"));
     round_trip::<HostRoutes>(include_str!("../fixtures/host-routes.json"));
+    round_trip::<GuardView>(include_str!("../fixtures/guard.json"));
     round_trip::<RpkiStatus>(include_str!("../fixtures/rpki.json"));
     round_trip::<RpkiCheck>(include_str!("../fixtures/rpki-check.json"));
     round_trip::<IrrStatus>(include_str!("../fixtures/irr.json"));

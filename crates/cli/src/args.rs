@@ -90,6 +90,15 @@ Examples:
         #[command(subcommand)]
         action: Option<HostRoutesAction>,
     },
+    /// What VM ports were refused, and what their filter dropped
+    #[command(after_help = "Examples:\n  siskin guard\n  siskin guard --all\n  siskin guard remove")]
+    Guard {
+        /// Ports that did no wrong, too
+        #[arg(long)]
+        all: bool,
+        #[command(subcommand)]
+        action: Option<GuardAction>,
+    },
     /// Our routes in the kernel, with their state
     #[command(after_help = "\
 Examples:
@@ -334,6 +343,13 @@ pub(crate) enum HostRoutesAction {
     /// Every address, with where it is and how it is known (what `siskin host-routes` alone does)
     #[command(after_help = "Example: siskin host-routes list --json")]
     List,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum GuardAction {
+    /// Take the filter out of the kernel, until the configuration is applied again or the daemon starts
+    #[command(after_help = "Works also without a daemon, on what it left.\n\nExample: siskin guard remove")]
+    Remove,
 }
 
 #[derive(Debug, Subcommand)]

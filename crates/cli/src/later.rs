@@ -7,7 +7,6 @@ use crate::failure::Failure;
 /// The first words of each command, and what serves until it is there.
 const LATER: &[(&[&str], &str)] = &[
     (&["top"], "`siskin status` and /metrics show the figures"),
-    (&["guard"], "`siskin host-routes` counts refused claims"),
     (&["import"], "configurations of other daemons are not translated yet"),
     (&["host-routes", "add"], "declare the VM in the configuration"),
     (&["host-routes", "remove"], "remove the VM from the configuration"),

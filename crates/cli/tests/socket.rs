@@ -84,6 +84,8 @@ async fn exit_codes_are_those_of_the_contract() {
         ("nexthops", 0, ""),
         ("host-routes", 0, ""),
         ("host-routes list", 0, ""),
+        ("guard", 0, ""),
+        ("guard remove", 0, ""),
         ("config show", 0, ""),
         ("config apply", 4, "nothing was changed"),
         ("config apply /etc/good", 0, ""),

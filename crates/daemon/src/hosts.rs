@@ -17,6 +17,7 @@ use tokio::sync::oneshot;
 
 use crate::clock;
 use crate::core::{RibCommand, RibHandle};
+use crate::guard::GuardHandle;
 use crate::kernel::{KernelCommand, KernelHandle, local_attributes};
 use crate::peer::lock;
 
@@ -148,6 +149,16 @@ impl HostsHandle {
         result.await.ok()
     }
 
+    /// What the filter needs, asked from a thread that may wait; `None` when no interface is configured.
+    pub(crate) fn filter_view(&self) -> Option<siskin_neighbor::guard::View> {
+        if !self.is_active() {
+            return None;
+        }
+        let (answer, result) = mpsc::channel();
+        self.send(Command::Query(Box::new(move |hosts| drop(answer.send(hosts.filter_view())))));
+        result.recv().ok()
+    }
+
     /// Ends the thread; entries and routes stay.
     pub(crate) fn stop(&self) {
         self.send(Command::Stop);
@@ -167,11 +178,16 @@ fn link_info(link: &siskin_fib::Link, deleted: bool) -> LinkInfo {
 }
 
 /// Starts the thread; it does nothing until it is configured.
-pub(crate) fn start(kernel: KernelHandle, rib: RibHandle) -> std::io::Result<(HostsHandle, JoinHandle<()>)> {
+pub(crate) fn start(
+    kernel: KernelHandle,
+    rib: RibHandle,
+    guard: GuardHandle,
+) -> std::io::Result<(HostsHandle, JoinHandle<()>)> {
     let (sender, commands) = mpsc::channel();
     let waker = Arc::new(Mutex::new(None));
     let handle = HostsHandle { sender, waker: waker.clone(), active: Arc::default() };
-    let mut hosts = HostsThread { commands, waker, kernel, rib, engine: None, sources: HashMap::new() };
+    let sources = HashMap::new();
+    let mut hosts = HostsThread { commands, waker, kernel, rib, guard, engine: None, revision: 0, sources };
     let thread = thread::Builder::new().name("host-routes".into()).spawn(move || hosts.run())?;
     Ok((handle, thread))
 }
@@ -181,7 +197,10 @@ struct HostsThread {
     waker: Arc<Mutex<Option<Waker>>>,
     kernel: KernelHandle,
     rib: RibHandle,
+    guard: GuardHandle,
     engine: Option<HostRoutes>,
+    /// What the guard was last told of.
+    revision: u64,
     /// The builder of each domain's routes, by the domain's name.
     sources: HashMap<Arc<str>, BatchBuilder>,
 }
@@ -211,6 +230,14 @@ impl HostsThread {
                     thread::sleep(PAUSE);
                 }
             }
+            self.tell_guard();
+        }
+    }
+
+    fn tell_guard(&mut self) {
+        let revision = self.engine.as_ref().map_or(0, HostRoutes::revision);
+        if std::mem::replace(&mut self.revision, revision) != revision {
+            self.guard.changed();
         }
     }
 

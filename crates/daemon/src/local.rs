@@ -6,7 +6,7 @@ use std::sync::Arc;
 use siskin_bgp::PathAttributes;
 use siskin_bgp::attr::Origin;
 use siskin_config::{Communities, Config, Guard, HostRoutes, OriginateKernel};
-use siskin_neighbor::{DomainConfig, Gateway, Mac, Vm};
+use siskin_neighbor::{DomainConfig, Filter, Gateway, Mac, Vm};
 use siskin_net::{Family, PeerId, Prefix, RouteSource};
 use siskin_rib::{BatchBuilder, FibAction, ImportProfile, PeerInfo};
 
@@ -215,6 +215,7 @@ fn domain(section: &HostRoutes) -> DomainConfig {
             .iter()
             .map(|vm| Vm { name: vm.name.clone(), mac: Mac(vm.mac.0), addresses: vm.addresses.clone() })
             .collect(),
+        filter: section.filter.then_some(Filter { isolate: section.isolate }),
         ..DomainConfig::default()
     }
 }

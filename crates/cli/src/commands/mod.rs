@@ -4,6 +4,7 @@ mod config;
 mod drain;
 mod explain;
 mod fib;
+mod guard;
 mod host_routes;
 mod irr;
 mod manual;
@@ -36,6 +37,7 @@ pub(crate) async fn run(arguments: Arguments, output: &Output) -> Result<(), Fai
         Command::Routes(arguments) => routes::run(&client, output, arguments).await,
         Command::Explain { prefix, peer } => explain::run(&client, output, prefix, peer).await,
         Command::HostRoutes { .. } => show(&client, output, "/v1/host-routes", host_routes::render).await,
+        Command::Guard { all, action } => guard::run(&client, output, action, all).await,
         Command::Fib(arguments) => fib::run(&client, output, arguments).await,
         Command::Nexthops => show(&client, output, "/v1/nexthops", fib::render_nexthops).await,
         Command::Peer { peer, action } => peers::act(&client, output, &peer, action.into()).await,

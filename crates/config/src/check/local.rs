@@ -103,13 +103,18 @@ impl Checker<'_> {
         let prefixes: Vec<Prefix> = raw.prefixes?.value.into_iter().map(|p| p.value).collect();
         let gateway = raw.gateway.map_or_else(FamilyMap::default, |g| g.value);
         let policy = raw.policy.and_then(|policy| policies.find(&policy, self.report));
-        if let Some(filter) = raw.filter.filter(|f| f.value) {
-            self.not_yet("host-routes.filter", &format!("host-routes.{}.filter", name.value), filter.at);
-        }
         let vms = self.vms(raw.vms, &prefixes, &gateway);
         let guard = raw.guard.map_or(Guard::Pinned, |g| g.value);
         let filter = raw.filter.is_some_and(|f| f.value);
-        Some(HostRoutes { prefixes, gateway, policy, guard, filter, vms })
+        let isolate = raw.isolate.map_or(filter, |i| i.value);
+        if let Some(set) = raw.isolate.filter(|i| i.value && !filter) {
+            self.report
+                .error(set.at, format!("{title} has `isolate` without `filter`"))
+                .label("does nothing alone")
+                .help("`filter = true` watches over the ports and sets their flags");
+        }
+        let bridge_mac = raw.bridge_mac.map(|mac| mac.value);
+        Some(HostRoutes { prefixes, gateway, policy, guard, filter, isolate, bridge_mac, vms })
     }
 
     fn vms(&mut self, list: Vec<RawVm>, prefixes: &[Prefix], gateway: &FamilyMap<Option<IpAddr>>) -> Vec<Vm> {

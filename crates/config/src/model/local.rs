@@ -124,6 +124,11 @@ pub struct HostRoutes {
     pub guard: Guard,
     /// Whether nftables rules keep each VM's port honest.
     pub filter: bool,
+    /// Whether the bridge's VM ports are kept apart from each other.
+    pub isolate: bool,
+    /// The MAC address the interface has on every hypervisor; `None`: not checked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bridge_mac: Option<MacAddress>,
     /// Declared VMs, in the file's order; names and addresses are distinct.
     #[serde(rename = "vm", skip_serializing_if = "Vec::is_empty")]
     pub vms: Vec<Vm>,

@@ -3,6 +3,7 @@
 mod explain;
 mod fib;
 mod filters;
+mod guard;
 mod peers;
 mod policies;
 mod routes;
@@ -13,7 +14,7 @@ use std::sync::Arc;
 
 use siskin_api::{
     ActionDone, ApiError, ConfigDiagnostic, ConfigReport, ConfigRequest, ConfigState, ConfigView, Done,
-    Event, ExplainQuery, Explanation, FibCheck, FibCounts, FibPage, FibQuery, Gate, HostRoute,
+    Event, ExplainQuery, Explanation, FibCheck, FibCounts, FibPage, FibQuery, Gate, GuardView, HostRoute,
     HostRouteInterface, HostRouteState, HostRoutes, IrrRefreshRequest, IrrSetQuery, IrrSetView, IrrStatus,
     NextHops, PeerAction, PeerCounts, PeerDetail, PeerState, PeerSummary, PerFamily, PolicyMrtReport,
     PolicyMrtRequest, PolicyTestRequest, PolicyTestResult, PolicyView, RibCounts, RoutesPage, RoutesQuery,
@@ -147,6 +148,14 @@ impl Backend for Api {
         })
     }
 
+    async fn guard(&self) -> Answer<GuardView> {
+        self.0.guard_view().await
+    }
+
+    async fn remove_guard(&self) -> Answer<Done> {
+        self.0.remove_guard().await
+    }
+
     async fn rpki(&self) -> Answer<RpkiStatus> {
         self.0.rpki_status().await
     }
@@ -216,6 +225,7 @@ impl Backend for Api {
             status: self.status().await?,
             peers: self.0.peer_details(None).await?,
             host_routes: self.host_routes().await?,
+            filter: self.0.filter_counts().await,
             memory: self.0.rib.query(|rib| rib.memory()).await.ok_or_else(stopping)?,
             nexthops: self.nexthops().await?.objects.len(),
             subscribers: self.0.events.receiver_count(),

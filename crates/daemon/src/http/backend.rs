@@ -5,9 +5,10 @@ use std::future::Future;
 
 use siskin_api::{
     ActionDone, ApiError, ConfigReport, ConfigRequest, ConfigView, Done, Event, ExplainQuery, Explanation,
-    FibCheck, FibPage, FibQuery, Gate, HostRoutes, IrrRefreshRequest, IrrSetQuery, IrrSetView, IrrStatus,
-    NextHops, PeerAction, PeerDetail, PeerSummary, PolicyMrtReport, PolicyMrtRequest, PolicyTestRequest,
-    PolicyTestResult, PolicyView, RoutesPage, RoutesQuery, RpkiCheck, RpkiCheckQuery, RpkiStatus, Status,
+    FibCheck, FibPage, FibQuery, Gate, GuardView, HostRoutes, IrrRefreshRequest, IrrSetQuery, IrrSetView,
+    IrrStatus, NextHops, PeerAction, PeerDetail, PeerSummary, PolicyMrtReport, PolicyMrtRequest,
+    PolicyTestRequest, PolicyTestResult, PolicyView, RoutesPage, RoutesQuery, RpkiCheck, RpkiCheckQuery,
+    RpkiStatus, Status,
 };
 use tokio::sync::broadcast;
 
@@ -50,6 +51,12 @@ pub(crate) trait Backend: Send + Sync + 'static {
 
     /// Addresses of virtual machines.
     fn host_routes(&self) -> impl Future<Output = Answer<HostRoutes>> + Send;
+
+    /// What VM ports were refused, and what their filter dropped.
+    fn guard(&self) -> impl Future<Output = Answer<GuardView>> + Send;
+
+    /// Takes the filter out of the kernel until the configuration is applied again.
+    fn remove_guard(&self) -> impl Future<Output = Answer<Done>> + Send;
 
     /// Relying-party caches.
     fn rpki(&self) -> impl Future<Output = Answer<RpkiStatus>> + Send;

@@ -5,10 +5,10 @@ use std::sync::Mutex;
 use serde::de::DeserializeOwned;
 use siskin_api::{
     ActionDone, ApiError, ConfigReport, ConfigRequest, ConfigView, Done, Event, ExplainQuery, Explanation,
-    FibCheck, FibPage, FibQuery, Gate, HostRoutes, IrrRefreshRequest, IrrSetQuery, IrrSetView, IrrStatus,
-    NextHops, PeerAction, PeerDetail, PeerSummary, PolicyDirection, PolicyMrtReport, PolicyMrtRequest,
-    PolicyTestRequest, PolicyTestResult, PolicyView, RoutesPage, RoutesQuery, RpkiCheck, RpkiCheckQuery,
-    RpkiState, RpkiStatus, Selector, Status, View,
+    FibCheck, FibPage, FibQuery, Gate, GuardView, HostRoutes, IrrRefreshRequest, IrrSetQuery, IrrSetView,
+    IrrStatus, NextHops, PeerAction, PeerDetail, PeerSummary, PolicyDirection, PolicyMrtReport,
+    PolicyMrtRequest, PolicyTestRequest, PolicyTestResult, PolicyView, RoutesPage, RoutesQuery, RpkiCheck,
+    RpkiCheckQuery, RpkiState, RpkiStatus, Selector, Status, View,
 };
 use tokio::sync::broadcast;
 
@@ -129,6 +129,15 @@ impl Backend for Fake {
 
     async fn host_routes(&self) -> Answer<HostRoutes> {
         Ok(fixture!("host-routes"))
+    }
+
+    async fn guard(&self) -> Answer<GuardView> {
+        Ok(fixture!("guard"))
+    }
+
+    async fn remove_guard(&self) -> Answer<Done> {
+        self.changes.lock().unwrap().push("guard remove".to_owned());
+        Ok(Done { text: "the filter is out of the kernel".to_owned() })
     }
 
     async fn rpki(&self) -> Answer<RpkiStatus> {

@@ -98,6 +98,8 @@ async fn dispatch<B: Backend>(
         Operation::CheckFib => json(time, backend.check_fib()).await,
         Operation::ListNextHops => json(time, backend.nexthops()).await,
         Operation::ListHostRoutes => json(time, backend.host_routes()).await,
+        Operation::GetGuard => json(time, backend.guard()).await,
+        Operation::RemoveGuard => json(time, backend.remove_guard()).await,
         Operation::GetRpki => json(time, backend.rpki()).await,
         Operation::CheckRpki => json(time, backend.rpki_check(query(uri)?)).await,
         Operation::GetIrr => json(time, backend.irr()).await,

@@ -139,6 +139,15 @@ pub struct DomainConfig {
     pub timers: Timers,
     /// Limits.
     pub limits: Limits,
+    /// Whether the filter judges what its ports send; `None`: they send what they like.
+    pub filter: Option<Filter>,
+}
+
+/// How a domain's ports are filtered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Filter {
+    /// Whether the ports of a bridge are kept apart from each other.
+    pub isolate: bool,
 }
 
 impl DomainConfig {

@@ -29,7 +29,7 @@ use smallvec::SmallVec;
 pub use crate::frame::EvidenceKind;
 use crate::frame::{FrameError, Sighting};
 use crate::mac::Mac;
-pub use config::{DomainConfig, Gateway, Guard, Limits, MAX_CLAIMS, Timers, Vm, is_host_address};
+pub use config::{DomainConfig, Filter, Gateway, Guard, Limits, MAX_CLAIMS, Timers, Vm, is_host_address};
 use domain::Domain;
 pub use domain::{DomainId, DomainLink};
 pub use machine::StateName;
@@ -65,6 +65,8 @@ pub struct Claims {
     deadlines: BTreeSet<(Timestamp, Timer)>,
     own: BTreeSet<IpAddr>,
     outputs: Vec<Output>,
+    /// Counts what the filter would have to know: owners, ports, configuration.
+    revision: u64,
 }
 
 impl Claims {
@@ -77,6 +79,7 @@ impl Claims {
     /// Replaces the configuration. Claims that the new one still allows stay, all others are dropped; domains that
     /// are not named any more go with their ports.
     pub fn configure(&mut self, domains: Vec<(String, DomainConfig)>, now: Timestamp) {
+        self.revision += 1;
         let keep: BTreeSet<&str> = domains.iter().map(|(name, _)| name.as_str()).collect();
         let gone: Vec<DomainId> =
             self.names.iter().filter(|(name, _)| !keep.contains(&***name)).map(|(_, id)| *id).collect();
@@ -104,6 +107,7 @@ impl Claims {
     /// Says which addresses are the router's own: no VM may have them.
     pub fn set_own_addresses(&mut self, own: impl IntoIterator<Item = IpAddr>, now: Timestamp) {
         self.own = own.into_iter().collect();
+        self.revision += 1;
         self.recheck(now);
     }
 

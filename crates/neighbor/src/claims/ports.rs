@@ -27,6 +27,7 @@ impl Claims {
         if let Some(domain) = self.domains.get_mut(&id) {
             domain.link = link;
         }
+        self.revision += u64::from(was != link);
         let was_up = was.is_some_and(|l| l.up);
         let is_up = link.is_some_and(|l| l.up);
         if was_up && !is_up {
@@ -74,6 +75,9 @@ impl Claims {
         if !self.domains.contains_key(&id) {
             return;
         }
+        if self.ports.get(&index).is_none_or(|port| port.name != *name) {
+            self.revision += 1;
+        }
         let port = self.ports.entry(index).or_insert_with(|| Port::new(id, name.clone()));
         if port.name != *name {
             port.name = name.clone();
@@ -119,6 +123,7 @@ impl Claims {
         }
         self.disarm_carrier(index);
         if let Some(port) = self.ports.remove(&index) {
+            self.revision += 1;
             self.set_timer(Timer::Greeting(index), port.greeting.map(|g| g.due), None);
         }
     }

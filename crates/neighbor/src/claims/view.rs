@@ -5,10 +5,11 @@ use std::sync::Arc;
 
 use siskin_net::{IfIndex, Timestamp};
 
+use super::domain::DomainId;
 use super::machine::StateName;
 use super::port::PortCounters;
 use super::{Claims, EvidenceKind};
-use crate::Mac;
+use crate::{Mac, guard};
 
 /// One claim, as it is now.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -96,5 +97,56 @@ impl Claims {
                 counters: port.counters,
             })
         })
+    }
+
+    /// Grows with every change of owners, ports or configuration.
+    #[must_use]
+    pub fn revision(&self) -> u64 {
+        self.revision
+    }
+
+    /// What the filter needs; whether an interface is a bridge is the caller's to say, by its index.
+    #[must_use]
+    pub fn filter_view(&self, is_bridge: impl Fn(IfIndex) -> bool) -> guard::View {
+        let mut domains: Vec<(DomainId, guard::DomainView)> = Vec::new();
+        for (id, domain) in &self.domains {
+            let Some((filter, link)) = domain.config.filter.zip(domain.link) else { continue };
+            let config = &domain.config;
+            let declared = config.vms.iter().flat_map(|vm| vm.addresses.iter().map(|a| (vm.mac, *a)));
+            domains.push((
+                *id,
+                guard::DomainView {
+                    name: domain.name.clone(),
+                    hook: if is_bridge(link.index) { guard::Hook::Bridge } else { guard::Hook::Netdev },
+                    guard: config.guard,
+                    isolate: filter.isolate,
+                    gateway: config.gateway,
+                    mac: link.mac.is_station().then_some(link.mac),
+                    prefixes: config.prefixes.clone(),
+                    declared: declared.collect(),
+                    ports: Vec::new(),
+                    unplaced: Vec::new(),
+                },
+            ));
+        }
+        for (index, port) in &self.ports {
+            let home = domains.iter_mut().find(|(id, _)| *id == port.domain);
+            let Some((_, domain)) = home else { continue };
+            let owners = port.addresses.iter().filter_map(|address| {
+                let claim = self.claims.get(&(port.domain, *address))?;
+                (claim.state.name() != StateName::Candidate).then_some((claim.owner.mac, *address))
+            });
+            let owners = owners.collect();
+            domain.ports.push(guard::PortView { index: *index, name: port.name.clone(), owners });
+        }
+        for (id, domain) in &mut domains {
+            let nowhere = self.keys_of(*id).into_iter().filter_map(|key| {
+                let claim = self.claims.get(&key)?;
+                (claim.owner.port.is_none() && claim.state.in_kernel()).then_some((claim.owner.mac, key.1))
+            });
+            domain.unplaced = nowhere.collect();
+        }
+        let domains = domains.into_iter().map(|(_, domain)| domain).collect();
+        guard::View { domains, own: self.own.iter().copied().collect() }
     }
 }

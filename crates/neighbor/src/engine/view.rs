@@ -103,4 +103,16 @@ impl HostRoutes {
         })
         .collect()
     }
+
+    /// Grows with every change that [`HostRoutes::filter_view`] could show.
+    #[must_use]
+    pub fn revision(&self) -> u64 {
+        self.claims.revision()
+    }
+
+    /// What the filter needs, of the domains that have one and whose interface is there.
+    #[must_use]
+    pub fn filter_view(&self) -> crate::guard::View {
+        self.claims.filter_view(|index| self.homes.get(&index).is_some_and(|home| home.bridge))
+    }
 }

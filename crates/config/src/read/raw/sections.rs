@@ -229,6 +229,8 @@ pub(crate) struct RawHostRoutes {
     pub(crate) policy: Key<String>,
     pub(crate) guard: Key<Guard>,
     pub(crate) filter: Key<bool>,
+    pub(crate) isolate: Key<bool>,
+    pub(crate) bridge_mac: Key<MacAddress>,
     pub(crate) vms: Vec<RawVm>,
 }
 
@@ -242,6 +244,8 @@ impl RawHostRoutes {
             policy: section.get("policy", report, name),
             guard: section.get("guard", report, |v, r| v.word(&guards, r)),
             filter: section.get("filter", report, Value::boolean),
+            isolate: section.get("isolate", report, Value::boolean),
+            bridge_mac: section.get("bridge-mac", report, mac_address),
             vms: match section.entry("vm") {
                 Some((_, value)) => RawVm::read_all(value, &section.place, report),
                 None => Vec::new(),
@@ -250,6 +254,10 @@ impl RawHostRoutes {
         section.finish(report);
         raw
     }
+}
+
+fn mac_address(value: Value<'_>, report: &mut Report) -> Option<MacAddress> {
+    value.parsed("a MAC address", report, str::parse)
 }
 
 /// One `[[host-routes.INTERFACE.vm]]`.
@@ -265,7 +273,7 @@ impl RawVm {
             let mut section = Section::new(value, format!("[{place}.vm]"), value.at, report)?;
             let raw = RawVm {
                 name: section.get("name", report, name),
-                mac: section.get("mac", report, |v, r| v.parsed("a MAC address", r, str::parse)),
+                mac: section.get("mac", report, mac_address),
                 addresses: section.get("addresses", report, |v, r| v.list("addresses", r, Value::address)),
             };
             missing(&mut section, &["name", "mac", "addresses"], report);
