@@ -10,6 +10,7 @@ pub mod bird;
 pub mod container;
 mod error;
 pub mod feed;
+pub mod frames;
 pub mod frr;
 pub mod install;
 pub mod irrd;

@@ -85,7 +85,7 @@ fn read_set(body: &Value, hook: Hook, listing: &mut Listing, counts: &mut Counts
 fn key(element: &Value) -> Option<Key> {
     let mut key = Key::default();
     if let Some([of, verdict]) = element.as_array().map(Vec::as_slice) {
-        part(of.as_str()?, &mut key);
+        part(of, &mut key)?;
         let target = verdict.get("goto")?.get("target")?.as_str()?;
         key.domain = Some(target.strip_prefix('d')?.parse().ok()?);
         return Some(key);
@@ -93,17 +93,23 @@ fn key(element: &Value) -> Option<Key> {
     match element.get("concat").and_then(Value::as_array) {
         Some(parts) => {
             for of in parts {
-                part(of.as_str()?, &mut key);
+                part(of, &mut key)?;
             }
         }
-        None => part(element.as_str()?, &mut key),
+        None => part(element, &mut key)?,
     }
     Some(key)
 }
 
 /// A name, a MAC address, or an address; none of them can be taken for another: where a name stands it comes first, and
 /// sets without a name hold only what is no name.
-fn part(text: &str, key: &mut Key) {
+fn part(value: &Value, key: &mut Key) -> Option<()> {
+    // Small integers are written as such: `::1` is 1.
+    if let Some(bits) = value.as_u64() {
+        key.address = Some(IpAddr::V6(Ipv6Addr::from_bits(bits.into())));
+        return Some(());
+    }
+    let text = value.as_str()?;
     if let Some(bits) = text.strip_prefix("0x").and_then(|digits| u128::from_str_radix(digits, 16).ok()) {
         key.address = Some(IpAddr::V6(Ipv6Addr::from_bits(bits)));
     } else if let Ok(address) = text.parse() {
@@ -113,6 +119,7 @@ fn part(text: &str, key: &mut Key) {
     } else {
         key.port = Some(Arc::from(text));
     }
+    Some(())
 }
 
 #[cfg(test)]
@@ -133,6 +140,7 @@ mod tests {
                 "port_mac \"tap1\" . 52:00:00:00:00:01",
                 "port_ipv6 \"tap1\" . 0x20010db8010000000000000000000001",
                 "taken_ipv4 198.51.100.1",
+                "router_ipv6 0x00000000000000000000000000000001",
             ]
         );
         assert_eq!(listing.foreign, 0);

@@ -288,15 +288,12 @@ impl Guard {
             self.commit(wanted, &before, &text)?;
         }
         let flags = PortFlags::of(&view);
-        let lines = flags.change_from(&self.flags);
-        if !lines.is_empty() {
-            // Ports that are gone meanwhile are refused, and need nothing any more.
-            match run::bridge(&lines) {
-                Ok(()) => {}
-                Err(RunError::Refused(_, text)) => tracing::debug!(text, "flags of some ports were not set"),
-                Err(error) => return Err(error),
-            }
-        }
+        self.set_flags(flags)
+    }
+
+    fn set_flags(&mut self, flags: PortFlags) -> Result<(), RunError> {
+        run::batch("bridge", &flags.change_from(&self.flags))?;
+        run::batch("ip", &flags.bridges_from(&self.flags))?;
         self.flags = flags;
         Ok(())
     }
@@ -382,27 +379,32 @@ impl Guard {
         if now.is_some() && now == *generation {
             return;
         }
-        let mut same = true;
+        let mut changed = None;
         for (hook, rules) in rules {
-            same &= match list(*hook, &mut Counts::default()) {
-                Ok(Some(Listing { elements, foreign: 0, rules: found })) => {
-                    found == *rules && ruleset.elements(*hook) == Some(&elements)
+            let what = match list(*hook, &mut Counts::default()) {
+                Ok(Some(Listing { rules: found, .. })) if found != *rules => "rules",
+                Ok(Some(Listing { elements, foreign: 0, .. }))
+                    if ruleset.elements(*hook) == Some(&elements) =>
+                {
+                    continue;
                 }
-                Ok(_) => false,
+                Ok(Some(_)) => "elements",
+                Ok(None) => "table",
                 Err(error) => {
                     tracing::debug!(%error, "the filter cannot be looked at");
                     return;
                 }
             };
+            changed = Some((hook.family(), what));
         }
-        if same {
+        let Some((family, what)) = changed else {
             if let Kernel::Known { generation, .. } = &mut self.kernel {
                 *generation = now;
             }
             return;
-        }
+        };
         self.mended += 1;
-        tracing::warn!("somebody changed the filter of VM ports; it is put back");
+        tracing::warn!(family, what, "somebody changed the filter of VM ports; it is put back");
         self.kernel = Kernel::Unknown;
         // Those who change rules change flags, too, and setting them again costs little.
         self.flags = PortFlags::default();
@@ -422,15 +424,9 @@ impl Guard {
                 Err(error) => return Err(error.to_string()),
             }
         }
-        let lines = PortFlags::default().change_from(&self.flags);
-        self.flags = PortFlags::default();
         self.kernel = Kernel::Unknown;
         self.again = None;
-        if !lines.is_empty()
-            && let Err(error) = run::bridge(&lines)
-        {
-            tracing::debug!(%error, "flags of some ports were not reset");
-        }
+        self.set_flags(PortFlags::default()).map_err(|error| error.to_string())?;
         Ok(tables)
     }
 

@@ -40,10 +40,18 @@ pub(crate) fn nft_json(arguments: &[&str]) -> Result<serde_json::Value, RunError
         .map_err(|e| RunError::Failed("nft", format!("its JSON cannot be read: {e}")))
 }
 
-/// Gives lines to `bridge -batch -`; those that are refused do not keep it from the others.
-pub(crate) fn bridge(lines: &[String]) -> Result<(), RunError> {
+/// Gives lines to `program -batch -`; those that are refused do not keep it from the others, and are no error: what they
+/// were about is gone.
+pub(crate) fn batch(program: &'static str, lines: &[String]) -> Result<(), RunError> {
+    if lines.is_empty() {
+        return Ok(());
+    }
     let text: String = lines.iter().map(|line| format!("{line}\n")).collect();
-    run(("bridge", "iproute2"), &["-force", "-batch", "-"], &text).map(drop)
+    match run((program, "iproute2"), &["-force", "-batch", "-"], &text) {
+        Err(RunError::Refused(_, complaint)) => tracing::debug!(complaint, "some flags were not set"),
+        result => drop(result?),
+    }
+    Ok(())
 }
 
 /// Runs a program from start to end; what it wrote to standard output.

@@ -14,6 +14,7 @@ use crate::claims::Guard;
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
 pub struct PortFlags {
     ports: BTreeMap<u32, Flags>,
+    bridges: BTreeSet<Arc<str>>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,7 +46,20 @@ impl PortFlags {
                 (port.index, flags)
             })
         });
-        PortFlags { ports: ports.collect() }
+        let ports = ports.collect();
+        let bridges = view.domains.iter().filter(|domain| domain.hook == Hook::Bridge);
+        let bridges = bridges.map(|domain| domain.name.clone()).filter(|name| is_plain_name(name));
+        PortFlags { ports, bridges: bridges.collect() }
+    }
+
+    /// Lines for `ip -batch -` that make the bridges this of `before`: none of them learns from frames to LLDP's group
+    /// address, which no hook of the filter sees.
+    #[must_use]
+    pub fn bridges_from(&self, before: &PortFlags) -> Vec<String> {
+        let line =
+            |name: &Arc<str>, on: u8| format!("link set dev {name} type bridge no_linklocal_learn {on}");
+        let given_back = before.bridges.difference(&self.bridges).map(|name| line(name, 0));
+        given_back.chain(self.bridges.difference(&before.bridges).map(|name| line(name, 1))).collect()
     }
 
     /// Lines for `bridge -batch -` that make this of `before`. Ports that left their bridge lost their flags with it; those

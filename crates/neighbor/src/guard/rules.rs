@@ -308,7 +308,14 @@ impl Writer<'_> {
         );
         self.chain(
             "_ip6",
-            &["frag frag-off 0 goto $d_ip6_first", "icmpv6 type 133-137 goto $d_nd", "goto $d_ip6_data"],
+            &[
+                "frag frag-off 0 goto $d_ip6_first",
+                "frag frag-off != 0 goto $d_ip6_data",
+                "icmpv6 type 133-137 goto $d_nd",
+                // Matches whatever its headers can be followed.
+                "meta l4proto 0-255 goto $d_ip6_data",
+                "goto drop_hidden_discovery",
+            ],
         );
     }
 

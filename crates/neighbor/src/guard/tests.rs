@@ -221,6 +221,14 @@ fn flags_follow_ports_and_are_given_back() {
         ]
     );
     assert!(flags.change_from(&flags).is_empty());
+    assert_eq!(
+        flags.bridges_from(&PortFlags::default()),
+        ["link set dev vmbr1 type bridge no_linklocal_learn 1"]
+    );
+    assert_eq!(
+        PortFlags::default().bridges_from(&flags),
+        ["link set dev vmbr1 type bridge no_linklocal_learn 0"]
+    );
     let mut moved = now.clone();
     moved.domains[0].ports.remove(1);
     moved.domains[0].ports[1].owners =
