@@ -281,7 +281,7 @@ impl HostsThread {
                 Action::Remove { interface, address } => {
                     self.kernel.send(KernelCommand::Neighbor { interface, address, mac: None });
                 }
-                Action::Announce { domain, interface, address } => {
+                Action::Announce { domain, interface, address, mobility: _ } => {
                     let prefix = Prefix::host(address);
                     let mut attributes = local_attributes(prefix.family(), Origin::Igp);
                     attributes.next_hop.interface = interface;

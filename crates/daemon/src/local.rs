@@ -213,7 +213,12 @@ fn domain(section: &HostRoutes) -> DomainConfig {
         vms: section
             .vms
             .iter()
-            .map(|vm| Vm { name: vm.name.clone(), mac: Mac(vm.mac.0), addresses: vm.addresses.clone() })
+            .map(|vm| Vm {
+                name: vm.name.clone(),
+                mac: Mac(vm.mac.0),
+                addresses: vm.addresses.clone(),
+                port: vm.port.clone(),
+            })
             .collect(),
         ..DomainConfig::default()
     }

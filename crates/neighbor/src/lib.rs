@@ -11,7 +11,10 @@ pub mod frame;
 mod mac;
 pub mod snoop;
 
-pub use claims::{DomainConfig, EvidenceKind, Gateway, Guard, Limits, Refusal, StateName, Timers, Vm};
+pub use claims::{
+    DeclareError, DomainConfig, EvidenceKind, Gateway, Guard, Limits, Mobility, MoveCounters, MoveRecord,
+    Refusal, Remote, SavedBinding, StateName, Timers, Vm, binding_of,
+};
 pub use engine::{Action, Adopted, HostRoute, HostRoutes, LinkInfo, Notice, NoticeKind, PortStatus};
 pub use mac::{Mac, ParseMacError};
 pub use snoop::Waker;

@@ -334,7 +334,7 @@ fn a_probe_for_a_free_address_is_a_candidate_until_it_answers() {
 
 #[test]
 fn declared_addresses_are_their_vms_alone() {
-    let vm = Vm { name: "web01".into(), mac: mac(1), addresses: vec![ip(V4), ip("203.0.113.1")] };
+    let vm = Vm { name: "web01".into(), mac: mac(1), addresses: vec![ip(V4), ip("203.0.113.1")], port: None };
     let mut world = World::new(DomainConfig { vms: vec![vm], ..config(Guard::Provisioned) });
     assert_eq!(world.arp(2, 2, V4), "refused wrong-mac 0");
     assert_eq!(world.arp(1, 1, "198.51.100.12"), "refused not-declared 0");
@@ -355,7 +355,7 @@ fn declared_addresses_are_their_vms_alone() {
 
 #[test]
 fn silent_declared_vms_are_looked_for_when_a_port_comes() {
-    let vm = Vm { name: "web01".into(), mac: mac(1), addresses: vec![ip(V4), ip(V6)] };
+    let vm = Vm { name: "web01".into(), mac: mac(1), addresses: vec![ip(V4), ip(V6)], port: None };
     let mut world = World::new(DomainConfig { vms: vec![vm], ..config(Guard::Pinned) });
     let both = "probe 198.51.100.11 1 via 10, probe 2001:db8:100::11 1 via 10";
     assert_eq!(world.pass(SECOND * 2), [both; 3].join(", "), "the interface finds the port");

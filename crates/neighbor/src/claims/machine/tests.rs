@@ -7,12 +7,37 @@ const RIVAL: Binding = Binding { port: Some(2), mac: OWNER.mac };
 const OTHER: Binding = Binding { port: Some(3), mac: Mac([2, 0, 0, 0, 0, 3]) };
 const ADOPTED: Binding = Binding { port: None, mac: OWNER.mac };
 
+const STANDBY: State = State::Standby { quiet: false };
+const RELEASED: State = State::Standby { quiet: true };
 const CANDIDATE: State = State::Candidate { probes: 1 };
 const UNVERIFIED: State = State::Unverified { announced: true, probes: 1 };
 const VERIFY: State = State::Verify { probes: 2 };
-const CONTESTED: State = State::Contested { probes: 2, rival: RIVAL };
+const CONTESTED: State = State::Contested { probes: 2, rival: Rival::Here(RIVAL) };
+const DISPUTED: State = State::Contested { probes: 2, rival: Rival::Elsewhere };
+const LINGERING: State = State::Moved { lingering: true, probes: 0 };
+const MOVED: State = State::Moved { lingering: false, probes: 2 };
+const FROZEN: State = State::Frozen { stand: Stand::Here };
+const FROZEN_LEAVING: State = State::Frozen { stand: Stand::Leaving };
+const FROZEN_AWAY: State = State::Frozen { stand: Stand::Away };
 
-const EVENTS: [Event; 9] = [
+const STATES: [State; 14] = [
+    STANDBY,
+    RELEASED,
+    CANDIDATE,
+    UNVERIFIED,
+    State::Active,
+    VERIFY,
+    CONTESTED,
+    DISPUTED,
+    LINGERING,
+    MOVED,
+    State::Gone,
+    FROZEN,
+    FROZEN_LEAVING,
+    FROZEN_AWAY,
+];
+
+const EVENTS: [Event; 14] = [
     Event::Owner(OWNER),
     Event::OwnerTentative(OWNER),
     Event::Rival(RIVAL),
@@ -22,11 +47,23 @@ const EVENTS: [Event; 9] = [
     Event::PortBack,
     Event::PortLost,
     Event::PortGone,
+    Event::Presumed(OWNER),
+    Event::Yield,
+    Event::Dispute,
+    Event::RemoteGone,
+    Event::Release,
 ];
 
 fn rules() -> Rules {
     let timers = Timers::default();
-    Rules { timers, probe_interval: timers.probe_interval, can_probe: true, declared: false }
+    Rules {
+        timers,
+        probe_interval: timers.probe_interval,
+        can_probe: true,
+        declared: false,
+        remote: false,
+        exhausted: false,
+    }
 }
 
 /// A step as a line: state, who owns it unless it is the owner of before, deadline in milliseconds, probe, remark.
@@ -39,15 +76,22 @@ fn line(step: Step, owner: Binding) -> String {
         OWNER => " of owner".to_owned(),
         RIVAL => " of rival".to_owned(),
         OTHER => " of other".to_owned(),
+        ADOPTED => " of no port".to_owned(),
         now => panic!("{now:?} is nobody"),
     };
     let count = match state {
-        State::Candidate { probes } | State::Verify { probes } | State::Contested { probes, .. } => {
-            format!("/{probes}")
-        }
+        State::Candidate { probes }
+        | State::Verify { probes }
+        | State::Contested { probes, rival: Rival::Here(_) } => format!("/{probes}"),
+        State::Contested { probes, rival: Rival::Elsewhere } => format!("/{probes} elsewhere"),
         State::Unverified { announced, probes } => {
             format!("/{probes}{}", if announced { " announced" } else { "" })
         }
+        State::Moved { lingering, probes } => {
+            format!("/{probes}{}", if lingering { " lingering" } else { "" })
+        }
+        State::Frozen { stand } => format!("/{stand:?}").to_lowercase(),
+        State::Standby { quiet } => if quiet { "/quiet" } else { "" }.to_owned(),
         State::Active | State::Gone => String::new(),
     };
     let deadline = match step.deadline {
@@ -166,7 +210,7 @@ fn probes_run_out() {
     assert_eq!(timeout(State::Candidate { probes: 3 }, &learned), "dropped");
     assert_eq!(timeout(State::Verify { probes: 3 }, &learned), "gone 600000 Silent");
     assert_eq!(
-        timeout(State::Contested { probes: 3, rival: RIVAL }, &learned),
+        timeout(State::Contested { probes: 3, rival: Rival::Here(RIVAL) }, &learned),
         "active of rival 15000 Moved"
     );
     let adopted = |probes| State::Unverified { announced: false, probes };
@@ -184,7 +228,10 @@ fn a_declared_owner_may_be_silent_but_not_against_a_rival() {
     let declared = Rules { declared: true, ..rules() };
     let timeout = |state| line(step(state, OWNER, Event::Timeout, &declared), OWNER);
     assert_eq!(timeout(State::Verify { probes: 3 }), "active 15000 Silent");
-    assert_eq!(timeout(State::Contested { probes: 3, rival: RIVAL }), "active of rival 15000 Moved");
+    assert_eq!(
+        timeout(State::Contested { probes: 3, rival: Rival::Here(RIVAL) }),
+        "active of rival 15000 Moved"
+    );
 }
 
 #[test]
@@ -193,7 +240,7 @@ fn without_a_gateway_address_nobody_is_probed_and_owners_keep_what_they_have() {
     assert_eq!(line(step(State::Active, OWNER, Event::Timeout, &mute), OWNER), "active 15000");
     assert_eq!(line(step(State::Active, OWNER, Event::Rival(RIVAL), &mute), OWNER), "active 15000");
     assert_eq!(line(step(CANDIDATE, OWNER, Event::Timeout, &mute), OWNER), "dropped");
-    for state in [CANDIDATE, UNVERIFIED, State::Active, State::Gone] {
+    for state in STATES {
         for event in EVENTS {
             assert!(!step(state, OWNER, event, &mute).probe, "{state:?} {event:?}");
         }
@@ -202,7 +249,7 @@ fn without_a_gateway_address_nobody_is_probed_and_owners_keep_what_they_have() {
 
 #[test]
 fn every_state_that_waits_has_a_deadline_and_only_owners_are_announced() {
-    for state in [CANDIDATE, UNVERIFIED, State::Active, VERIFY, CONTESTED, State::Gone] {
+    for state in STATES {
         for event in EVENTS {
             let next = step(state, OWNER, event, &rules());
             if let Some((to, _)) = next.next {
@@ -216,5 +263,13 @@ fn every_state_that_waits_has_a_deadline_and_only_owners_are_announced() {
             timeout.next.is_none() || timeout.deadline != Deadline::Keep,
             "{state:?} would wait for ever"
         );
+    }
+}
+
+#[test]
+fn print_table() {
+    for state in STATES {
+        println!("{state:?}");
+        for (event, line) in EVENTS.iter().zip(row(state, &rules())) { println!("   {event:?}: {line}"); }
     }
 }

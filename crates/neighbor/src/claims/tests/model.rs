@@ -77,8 +77,12 @@ fn ops() -> impl Strategy<Value = Op> {
 }
 
 fn model_config(guard: Guard) -> DomainConfig {
-    let vm =
-        Vm { name: "vm".into(), mac: mac(1), addresses: vec![ip("198.51.100.1"), ip("2001:db8:100::1")] };
+    let vm = Vm {
+        name: "vm".into(),
+        mac: mac(1),
+        addresses: vec![ip("198.51.100.1"), ip("2001:db8:100::1")],
+        port: None,
+    };
     DomainConfig { vms: vec![vm], limits: LIMITS, ..config(guard) }
 }
 
