@@ -270,6 +270,8 @@ fn every_state_that_waits_has_a_deadline_and_only_owners_are_announced() {
 fn print_table() {
     for state in STATES {
         println!("{state:?}");
-        for (event, line) in EVENTS.iter().zip(row(state, &rules())) { println!("   {event:?}: {line}"); }
+        for (event, line) in EVENTS.iter().zip(row(state, &rules())) {
+            println!("   {event:?}: {line}");
+        }
     }
 }
