@@ -2,7 +2,7 @@
 //! by a thread of its own, since a disk may take its time; when it does, only the newest state waits.
 
 use std::net::IpAddr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::thread;
 use std::time::Duration;
@@ -106,7 +106,7 @@ impl Keeper {
     }
 }
 
-fn write(path: &PathBuf, inbox: &Receiver<Vec<Saved>>) {
+fn write(path: &Path, inbox: &Receiver<Vec<Saved>>) {
     while let Ok(saved) = inbox.recv() {
         if let Err(error) = state_file::save(path, &saved) {
             tracing::warn!(%error, "host routes cannot be kept for the next start");
