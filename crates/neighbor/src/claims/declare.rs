@@ -188,7 +188,9 @@ impl Claims {
     /// one. `false`: the address is not announced here.
     pub fn migrate(&mut self, domain: &str, address: IpAddr, now: Timestamp) -> bool {
         let Some(key) = self.domain(domain).map(|id| (id, address)) else { return false };
-        let Some(claim) = self.claims.get(&key).copied().filter(|c| c.state.is_here()) else { return false };
+        let Some(claim) = self.claims.get(&key).copied().filter(|c| c.state.announced()) else {
+            return false;
+        };
         self.settle(key, Some(Claim { leaving: true, ..claim }), now);
         true
     }

@@ -268,7 +268,7 @@ pub struct Step {
     pub next: Option<(State, Binding)>,
     /// The next deadline.
     pub deadline: Deadline,
-    /// Whether the owner (of before the step) is probed.
+    /// Whether the owner is probed.
     pub probe: bool,
     /// What to say.
     pub remark: Option<Remark>,
@@ -564,6 +564,10 @@ fn contested(probes: u8, rival: Rival, owner: Binding, event: Event, rules: &Rul
             Rival::Elsewhere => yielded(owner, rules),
         },
         Event::RivalLost if rival != Rival::Elsewhere => verify(1, owner, rules),
+        // One of a previous run that has no port yet is as unproven as before.
+        Event::RemoteGone if rival == Rival::Elsewhere && owner.port.is_none() => {
+            probing(State::Unverified { announced: true, probes: 1 }, owner, ADOPT_GAP)
+        }
         Event::RemoteGone if rival == Rival::Elsewhere => verify(1, owner, rules),
         Event::OwnerTentative(_)
         | Event::Rival(_)
@@ -620,10 +624,11 @@ fn frozen(stand: Stand, owner: Binding, event: Event, rules: &Rules) -> Step {
         (Event::Yield, Stand::Here) => {
             Step { remark: Some(Remark::Yielded), ..freeze(Stand::Leaving, owner, rules.timers.linger) }
         }
-        (Event::RemoteGone, Stand::Away | Stand::Leaving) => {
+        (Event::RemoteGone, Stand::Leaving) => {
             let step = freeze(Stand::Away, owner, rules.timers.freeze);
             Step { probe: rules.can_probe, remark: None, ..step }
         }
+        (Event::RemoteGone, Stand::Away) => Step { probe: rules.can_probe, ..stay(state, owner) },
         (Event::PortLost, Stand::Here) => gone(owner, rules),
         (Event::PortGone, Stand::Leaving) => stay(state, Binding { port: None, ..owner }),
         (Event::PortGone, _) => DROP,

@@ -62,6 +62,9 @@ const MEND_BURST: u32 = 5;
 const ARRIVAL_INTERVAL: Duration = Duration::from_secs(12);
 const ARRIVAL_BURST: u32 = 5;
 
+/// Addresses that one RARP frame takes over from other routers: no VM has more, and digests may collide.
+const MAX_REVERSE: usize = 64;
+
 /// Notices of one address: so many at once, then one in this time.
 const NOTICE_INTERVAL: Duration = Duration::from_secs(10);
 const NOTICE_BURST: u32 = 5;
@@ -82,6 +85,7 @@ pub struct Claims {
     identifier: BgpIdentifier,
     /// What other routers announce.
     remotes: BTreeMap<IpAddr, Remote>,
+    remotes_by_binding: BTreeMap<u32, SmallVec<[IpAddr; 2]>>,
     /// Sequence numbers of addresses without a claim, and when that ended.
     memory: BTreeMap<Key, (u32, Timestamp)>,
     /// The port's name of an owner that was not heard since the start.
@@ -146,7 +150,12 @@ impl Claims {
             self.settle(key, None, now);
         }
         self.await_declared(now);
-        self.remotes.retain(|address, _| self.domains.values().any(|d| d.config.permits(*address)));
+        let permitted = |address: &IpAddr| self.domains.values().any(|d| d.config.permits(*address));
+        let outside: Vec<IpAddr> = self.remotes.keys().filter(|a| !permitted(a)).copied().collect();
+        for address in outside {
+            self.forget_remote(address);
+        }
+        self.hear_all_remotes(now);
         let mut surplus = Vec::new();
         for port in self.ports.values() {
             let limit = self.domains.get(&port.domain).map_or(0, |d| d.config.limits.per_port);
@@ -227,7 +236,8 @@ impl Claims {
         Ok(Judged::Accepted)
     }
 
-    /// RARP names a MAC address alone: all addresses declared for it or bound to it are there.
+    /// RARP names a MAC address alone: all addresses declared for it or bound to it are there, and those that another
+    /// router announces for it. It is the first that a hypervisor sends for a VM that has moved.
     fn reverse(
         &mut self,
         id: DomainId,
@@ -237,7 +247,12 @@ impl Claims {
     ) -> Result<Judged, Refusal> {
         let bound = self.by_mac.get(&(id, seen.mac)).into_iter().flatten().copied();
         let declared = self.domains.get(&id).into_iter().flat_map(|d| d.declared_of(seen.mac));
-        let addresses: BTreeSet<IpAddr> = bound.chain(declared).collect();
+        let elsewhere = self.announced_elsewhere_for(seen.mac);
+        let permitted = |address: &IpAddr| {
+            self.domains.get(&id).is_some_and(|domain| domain.permits(*address, seen.mac).is_ok())
+        };
+        let moved = elsewhere.filter(permitted).take(MAX_REVERSE);
+        let addresses: BTreeSet<IpAddr> = bound.chain(declared).chain(moved).collect();
         let mut judged = Ok(Judged::Unrelated);
         for address in addresses {
             let key = (id, address);

@@ -7,8 +7,9 @@ use std::sync::Arc;
 use siskin_net::{BgpIdentifier, Timestamp};
 
 use super::config::{Guard, MOVES, MOVES_WITHIN};
-use super::machine::{Event, Rules, State};
-use super::mobility::Remote;
+use super::domain::forget;
+use super::machine::{Event, Rival, Rules, State};
+use super::mobility::{Remote, binding_of};
 use super::output::NoticeKind;
 use super::table::Key;
 use super::{Claims, Refusal};
@@ -80,6 +81,11 @@ impl Claims {
             return;
         }
         self.identifier = identifier;
+        self.hear_all_remotes(now);
+    }
+
+    /// Weighs all claims against what others announce, when the weights have changed.
+    pub(super) fn hear_all_remotes(&mut self, now: Timestamp) {
         let known: Vec<(Key, Remote)> = self
             .claims
             .keys()
@@ -103,11 +109,13 @@ impl Claims {
                     self.move_counters.remotes_refused += 1;
                     return;
                 }
+                self.forget_remote(address);
                 self.remotes.insert(address, remote);
+                if let Some(binding) = remote.binding {
+                    self.remotes_by_binding.entry(binding).or_default().push(address);
+                }
             }
-            None => {
-                self.remotes.remove(&address);
-            }
+            None => self.forget_remote(address),
         }
         let keys: Vec<Key> = self.domains.keys().map(|id| (*id, address)).collect();
         for key in keys {
@@ -118,6 +126,17 @@ impl Claims {
         }
     }
 
+    pub(super) fn forget_remote(&mut self, address: IpAddr) {
+        if let Some(binding) = self.remotes.remove(&address).and_then(|remote| remote.binding) {
+            forget(&mut self.remotes_by_binding, &binding, address);
+        }
+    }
+
+    /// The addresses that other routers announce for `mac`.
+    pub(super) fn announced_elsewhere_for(&self, mac: Mac) -> impl Iterator<Item = IpAddr> {
+        self.remotes_by_binding.get(&binding_of(mac)).into_iter().flatten().copied()
+    }
+
     pub(super) fn hear_remote(&mut self, key: Key, remote: Remote, now: Timestamp) {
         let (identifier, open) = (self.identifier, self.is_open(key));
         let Some(claim) = self.claims.get_mut(&key) else { return };
@@ -125,10 +144,13 @@ impl Claims {
             claim.sequence = claim.sequence.max(remote.sequence);
             return;
         }
-        if !claim.leaving && !remote.beats(claim.sequence, identifier) {
-            return;
-        }
-        let event = if !open && !claim.leaving && remote.contradicts(claim.owner.mac) {
+        let event = if !claim.leaving && !remote.beats(claim.sequence, identifier) {
+            if !matches!(claim.state, State::Contested { rival: Rival::Elsewhere, .. }) {
+                return;
+            }
+            // It is no rival any more.
+            Event::RemoteGone
+        } else if !open && !claim.leaving && remote.contradicts(claim.owner.mac) {
             Event::Dispute
         } else {
             Event::Yield

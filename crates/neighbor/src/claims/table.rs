@@ -234,8 +234,9 @@ impl Claims {
             }
         }
         self.settle(key, after, now);
+        let asked = step.next.map_or(before.owner, |(_, owner)| owner);
         if step.probe
-            && self.probe(key.0, before.owner.port, before.owner.mac, key.1)
+            && self.probe(key.0, asked.port, asked.mac, key.1)
             && let Some(claim) = self.claims.get_mut(&key)
         {
             claim.probes_sent += 1;

@@ -305,13 +305,13 @@ fn a_rival_with_the_owners_mac_gets_the_address_of_a_silent_port_alone() {
 fn the_open_guard_lets_the_last_speaker_have_it_but_not_for_ever() {
     let mut world = World::new(config(Guard::Open));
     world.arp(1, 1, V4);
-    assert_eq!(world.arp(2, 2, V4), "install 198.51.100.11 2, Moved");
+    assert_eq!(world.arp(2, 2, V4), "install 198.51.100.11 2, announce 198.51.100.11, Moved");
     for turn in 0..4 {
         assert!(!world.arp(1 + turn % 2, 1 + u8::try_from(turn % 2).unwrap(), V4).is_empty());
     }
     assert_eq!(world.arp(1, 1, V4), "refused damped 0");
     world.now = world.now + SECOND * 36;
-    assert_eq!(world.arp(1, 1, V4), "install 198.51.100.11 1, Moved");
+    assert_eq!(world.arp(1, 1, V4), "install 198.51.100.11 1, announce 198.51.100.11, Moved");
 }
 
 #[test]

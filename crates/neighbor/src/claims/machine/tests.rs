@@ -110,8 +110,47 @@ fn row(state: State, rules: &Rules) -> Vec<String> {
 
 #[test]
 fn the_whole_table() {
-    // In the order of EVENTS: owner, owner tentative, rival, takeover, timeout, rival lost, port back, lost, gone.
-    let table: [(State, [&str; 9]); 6] = [
+    // In the order of EVENTS: owner, owner tentative, rival, takeover, timeout, rival lost, port back, lost, gone,
+    // presumed, yield, dispute, remote gone, release.
+    let table: [(State, [&str; 14]); 14] = [
+        (
+            STANDBY,
+            [
+                "active 15000",
+                "candidate/0 1200",
+                "active of rival 15000",
+                "active of other 15000",
+                "dropped",
+                "standby",
+                "standby",
+                "standby",
+                "dropped",
+                "verify/1 1000 probe",
+                "standby",
+                "standby",
+                "standby",
+                "standby/quiet 600000",
+            ],
+        ),
+        (
+            RELEASED,
+            [
+                "active 15000",
+                "candidate/0 1200",
+                "active of rival 15000",
+                "active of other 15000",
+                "dropped",
+                "standby/quiet",
+                "standby/quiet",
+                "standby/quiet",
+                "dropped",
+                "standby/quiet",
+                "standby/quiet",
+                "standby/quiet",
+                "standby/quiet",
+                "standby/quiet 600000",
+            ],
+        ),
         (
             CANDIDATE,
             [
@@ -123,6 +162,11 @@ fn the_whole_table() {
                 "candidate/1",
                 "candidate/1",
                 "dropped",
+                "dropped",
+                "candidate/1",
+                "candidate/1",
+                "candidate/1",
+                "candidate/1",
                 "dropped",
             ],
         ),
@@ -138,6 +182,11 @@ fn the_whole_table() {
                 "unverified/1 announced",
                 "unverified/1 announced",
                 "unverified/1 announced",
+                "unverified/1 announced",
+                "moved/0 lingering 1000 Yielded",
+                "contested/1 elsewhere 100 probe",
+                "unverified/1 announced",
+                "standby/quiet 600000",
             ],
         ),
         (
@@ -152,6 +201,11 @@ fn the_whole_table() {
                 "verify/1 1000 probe",
                 "gone 600000",
                 "dropped",
+                "active",
+                "moved/0 lingering 1000 Yielded",
+                "contested/1 elsewhere 100 probe",
+                "active",
+                "standby/quiet 600000",
             ],
         ),
         (
@@ -166,6 +220,11 @@ fn the_whole_table() {
                 "verify/1 1000 probe",
                 "gone 600000",
                 "dropped",
+                "verify/2",
+                "moved/0 lingering 1000 Yielded",
+                "contested/1 elsewhere 100 probe",
+                "verify/2",
+                "standby/quiet 600000",
             ],
         ),
         (
@@ -180,6 +239,68 @@ fn the_whole_table() {
                 "contested/2",
                 "active of rival 15000 Moved",
                 "active of rival 15000 Moved",
+                "contested/2",
+                "moved/0 lingering 1000 Yielded",
+                "contested/2",
+                "contested/2",
+                "standby/quiet 600000",
+            ],
+        ),
+        (
+            DISPUTED,
+            [
+                "active 15000 Duplicate",
+                "contested/2 elsewhere",
+                "contested/2 elsewhere",
+                "active of other 15000 Moved",
+                "contested/3 elsewhere 100 probe",
+                "contested/2 elsewhere",
+                "contested/2 elsewhere",
+                "moved/0 lingering 1000 Yielded",
+                "dropped",
+                "contested/2 elsewhere",
+                "moved/0 lingering 1000 Yielded",
+                "contested/2 elsewhere",
+                "verify/1 1000 probe",
+                "standby/quiet 600000",
+            ],
+        ),
+        (
+            LINGERING,
+            [
+                "moved/0 lingering",
+                "moved/0 lingering",
+                "moved/0 lingering",
+                "active of other 15000 Moved",
+                "moved/1 100 probe",
+                "moved/0 lingering",
+                "moved/0 lingering",
+                "moved/0 lingering",
+                "moved/0 lingering of no port",
+                "moved/0 lingering",
+                "moved/0 lingering",
+                "moved/0 lingering",
+                "moved/1 100 probe",
+                "standby/quiet 600000",
+            ],
+        ),
+        (
+            MOVED,
+            [
+                "active 15000",
+                "candidate/0 1200",
+                "active of rival 15000 Moved",
+                "active of other 15000 Moved",
+                "moved/3 100 probe",
+                "moved/2",
+                "moved/1 100 probe",
+                "moved/2",
+                "dropped",
+                "moved/2",
+                "moved/2",
+                "moved/2",
+                "moved/1 100 probe",
+                "standby/quiet 600000",
             ],
         ),
         (
@@ -194,9 +315,72 @@ fn the_whole_table() {
                 "gone probe",
                 "gone",
                 "dropped",
+                "verify/1 1000 probe",
+                "gone",
+                "gone",
+                "gone probe",
+                "standby/quiet 600000",
+            ],
+        ),
+        (
+            FROZEN,
+            [
+                "frozen/here",
+                "frozen/here",
+                "frozen/here",
+                "frozen/here",
+                "verify/1 1000 probe",
+                "frozen/here",
+                "frozen/here",
+                "gone 600000",
+                "dropped",
+                "frozen/here",
+                "frozen/leaving 1000 Yielded",
+                "frozen/here",
+                "frozen/here",
+                "standby/quiet 600000",
+            ],
+        ),
+        (
+            FROZEN_LEAVING,
+            [
+                "frozen/leaving",
+                "frozen/leaving",
+                "frozen/leaving",
+                "frozen/leaving",
+                "frozen/away 1800000",
+                "frozen/leaving",
+                "frozen/leaving",
+                "frozen/leaving",
+                "frozen/leaving of no port",
+                "frozen/leaving",
+                "frozen/leaving",
+                "frozen/leaving",
+                "frozen/away 1800000 probe",
+                "standby/quiet 600000",
+            ],
+        ),
+        (
+            FROZEN_AWAY,
+            [
+                "active 15000",
+                "frozen/away",
+                "frozen/away",
+                "frozen/away",
+                "moved/1 100 probe",
+                "frozen/away",
+                "frozen/away",
+                "frozen/away",
+                "dropped",
+                "frozen/away",
+                "frozen/away",
+                "frozen/away",
+                "frozen/away probe",
+                "standby/quiet 600000",
             ],
         ),
     ];
+    assert_eq!(table.map(|(state, _)| state), STATES);
     for (state, expected) in table {
         assert_eq!(row(state, &rules()), expected, "{state:?}");
     }
@@ -242,6 +426,9 @@ fn without_a_gateway_address_nobody_is_probed_and_owners_keep_what_they_have() {
     assert_eq!(line(step(CANDIDATE, OWNER, Event::Timeout, &mute), OWNER), "dropped");
     for state in STATES {
         for event in EVENTS {
+            if matches!(state, CONTESTED | DISPUTED) && event == Event::Timeout {
+                continue;
+            }
             assert!(!step(state, OWNER, event, &mute).probe, "{state:?} {event:?}");
         }
     }
@@ -250,12 +437,12 @@ fn without_a_gateway_address_nobody_is_probed_and_owners_keep_what_they_have() {
 #[test]
 fn every_state_that_waits_has_a_deadline_and_only_owners_are_announced() {
     for state in STATES {
+        assert!(!state.announced() || state.in_kernel() && state.is_here(), "{state:?}");
         for event in EVENTS {
             let next = step(state, OWNER, event, &rules());
             if let Some((to, _)) = next.next {
                 let moved = to.name() != state.name();
                 assert!(!moved || next.deadline != Deadline::Keep, "{state:?} {event:?}: no deadline");
-                assert!(!to.announced() || to.in_kernel(), "{state:?} {event:?}: announced and not routed");
             }
         }
         let timeout = step(state, OWNER, Event::Timeout, &rules());
@@ -267,11 +454,63 @@ fn every_state_that_waits_has_a_deadline_and_only_owners_are_announced() {
 }
 
 #[test]
-fn print_table() {
+fn another_router_is_yielded_to_at_once_by_every_state_that_is_here() {
     for state in STATES {
-        println!("{state:?}");
-        for (event, line) in EVENTS.iter().zip(row(state, &rules())) {
-            println!("   {event:?}: {line}");
-        }
+        let (after, _) = step(state, OWNER, Event::Yield, &rules()).next.unwrap();
+        assert!(!after.announced(), "{state:?}");
+        // The neighbour entry outlives the route.
+        assert_eq!(after.in_kernel(), state.in_kernel(), "{state:?}");
+        let (released, _) = step(state, OWNER, Event::Release, &rules()).next.unwrap_or((RELEASED, OWNER));
+        assert!(!released.announced() && !released.in_kernel(), "{state:?}");
     }
+}
+
+#[test]
+fn a_router_that_was_yielded_to_is_believed_only_if_the_owner_is_silent() {
+    let mut state = step(State::Active, OWNER, Event::Yield, &rules()).next.unwrap().0;
+    let mut said = Vec::new();
+    loop {
+        let next = step(state, OWNER, Event::Timeout, &rules());
+        said.push(line(next, OWNER));
+        let Some((to, _)) = next.next else { break };
+        state = to;
+    }
+    let expected =
+        ["moved/1 100 probe", "moved/2 100 probe", "moved/3 100 probe", "moved/4 600000", "dropped"];
+    assert_eq!(said, expected);
+    let mute = Rules { can_probe: false, ..rules() };
+    assert_eq!(line(step(LINGERING, OWNER, Event::Timeout, &mute), OWNER), "moved/4 600000");
+}
+
+#[test]
+fn a_declared_owner_is_kept_against_another_mac_elsewhere_and_others_are_asked() {
+    let declared = Rules { declared: true, ..rules() };
+    let dispute = |state, rules: &Rules| line(step(state, OWNER, Event::Dispute, rules), OWNER);
+    assert_eq!(dispute(State::Active, &declared), "active 15000 Duplicate");
+    assert_eq!(dispute(VERIFY, &declared), "active 15000 Duplicate");
+    assert_eq!(dispute(State::Active, &rules()), "contested/1 elsewhere 100 probe");
+    let mute = Rules { can_probe: false, ..rules() };
+    assert_eq!(dispute(State::Active, &mute), "active 15000 Duplicate");
+    let silent = State::Contested { probes: 3, rival: Rival::Elsewhere };
+    let unproven = line(step(DISPUTED, ADOPTED, Event::RemoteGone, &rules()), ADOPTED);
+    assert_eq!(unproven, "unverified/1 announced 5000 probe");
+    let given_up = line(step(silent, OWNER, Event::Timeout, &rules()), OWNER);
+    assert_eq!(given_up, "moved/0 lingering 1000 Yielded");
+}
+
+#[test]
+fn one_move_too_many_freezes_the_address_where_it_went() {
+    let tired = Rules { remote: true, exhausted: true, ..rules() };
+    let after = |state, event| line(step(state, OWNER, event, &tired), OWNER);
+    for state in [STANDBY, RELEASED, CANDIDATE, MOVED, State::Gone] {
+        assert_eq!(after(state, Event::Owner(OWNER)), "frozen/here 1800000 Frozen", "{state:?}");
+    }
+    for state in [UNVERIFIED, State::Active, VERIFY, CONTESTED, DISPUTED] {
+        assert_eq!(after(state, Event::Yield), "frozen/leaving 1000 Frozen", "{state:?}");
+    }
+    assert_eq!(after(FROZEN_AWAY, Event::Owner(OWNER)), "frozen/away", "nothing is taken over");
+    // With nobody else to announce it there is no duplicate.
+    let alone = Rules { remote: false, ..tired };
+    assert_eq!(line(step(MOVED, OWNER, Event::Owner(OWNER), &alone), OWNER), "active 15000");
+    assert_eq!(line(begin(OWNER, false, &tired), OWNER), "frozen/here 1800000 Frozen");
 }
