@@ -13,6 +13,9 @@ use super::table::{Claim, Key};
 use super::{Claims, EvidenceKind, MAX_CLAIMS, Refusal};
 use crate::Mac;
 
+/// How long a planned move may take.
+const LEAVING: Duration = Duration::from_secs(3600);
+
 /// How long the sequence number of an address without a claim is kept.
 const MEMORY: Duration = Duration::from_secs(24 * 3600);
 
@@ -87,7 +90,8 @@ impl Claims {
             |claim: &Claim| matches!(claim.state, State::Standby { .. }) && claim.owner.port.is_none();
         match claim {
             Some(claim) if self.allows(key, &claim) && !waits(&claim) => {
-                let leaving = claim.leaving && self.is_awaited_elsewhere(key);
+                // Whoever declares a VM as here does not move it away.
+                let leaving = claim.leaving.filter(|_| self.is_awaited_elsewhere(key));
                 self.settle(key, Some(Claim { leaving, ..claim }), now);
             }
             _ => self.settle(key, None, now),
@@ -185,13 +189,13 @@ impl Claims {
     }
 
     /// The owner of an address is about to move to another router: the route says so, and yields to the first other
-    /// one. `false`: the address is not announced here.
+    /// one, within the next hour. `false`: the address is not announced here.
     pub fn migrate(&mut self, domain: &str, address: IpAddr, now: Timestamp) -> bool {
         let Some(key) = self.domain(domain).map(|id| (id, address)) else { return false };
         let Some(claim) = self.claims.get(&key).copied().filter(|c| c.state.announced()) else {
             return false;
         };
-        self.settle(key, Some(Claim { leaving: true, ..claim }), now);
+        self.settle(key, Some(Claim { leaving: Some(now + LEAVING), ..claim }), now);
         true
     }
 

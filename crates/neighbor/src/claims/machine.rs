@@ -586,6 +586,10 @@ fn away(lingering: bool, probes: u8, owner: Binding, event: Event, rules: &Rules
         // While it lingers it may be a frame of before; the probes that follow tell.
         Event::Timeout if lingering => seek(1, owner, rules),
         Event::Timeout if probes <= rules.timers.probe_count => seek(probes.saturating_add(1), owner, rules),
+        // Its port is there: when the other router's route goes, it is asked again.
+        Event::Timeout if rules.remote => {
+            Step { deadline: Deadline::In(rules.timers.forget), ..stay(state, owner) }
+        }
         Event::Timeout => DROP,
         Event::Owner(at) if !lingering => arrive(at, rules),
         Event::OwnerTentative(at) if !lingering => candidate_anew(at, rules),

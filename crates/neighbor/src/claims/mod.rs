@@ -426,7 +426,7 @@ impl Claims {
                     Timer::Carrier(port) => self.carrier_due(port, now),
                     Timer::Greeting(port) => self.greeting_due(port, now),
                     Timer::Seek(domain) => self.seek_due(domain, now),
-                    Timer::Elevated(key) => self.elevation_due(key, now),
+                    Timer::Mark(key) => self.mark_due(key, now),
                 }
             }
         }

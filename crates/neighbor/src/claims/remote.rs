@@ -100,7 +100,8 @@ impl Claims {
     /// nobody's.
     pub fn remote(&mut self, address: IpAddr, remote: Option<Remote>, now: Timestamp) {
         let remote = remote.filter(|remote| remote.originator != self.identifier);
-        if self.remotes.get(&address).copied() == remote {
+        let before = self.remotes.get(&address).copied();
+        if before == remote {
             return;
         }
         match remote {
@@ -119,6 +120,9 @@ impl Claims {
         }
         let keys: Vec<Key> = self.domains.keys().map(|id| (*id, address)).collect();
         for key in keys {
+            if let Some(claim) = self.claims.get_mut(&key).filter(|claim| !claim.state.is_here()) {
+                claim.sequence = claim.sequence.max(before.map_or(0, |before| before.sequence));
+            }
             match remote {
                 Some(remote) => self.hear_remote(key, remote, now),
                 None => self.miss_remote(key, now),
@@ -139,18 +143,17 @@ impl Claims {
 
     pub(super) fn hear_remote(&mut self, key: Key, remote: Remote, now: Timestamp) {
         let (identifier, open) = (self.identifier, self.is_open(key));
-        let Some(claim) = self.claims.get_mut(&key) else { return };
+        let Some(claim) = self.claims.get(&key) else { return };
         if !claim.state.is_here() {
-            claim.sequence = claim.sequence.max(remote.sequence);
             return;
         }
-        let event = if !claim.leaving && !remote.beats(claim.sequence, identifier) {
+        let event = if claim.leaving.is_none() && !remote.beats(claim.sequence, identifier) {
             if !matches!(claim.state, State::Contested { rival: Rival::Elsewhere, .. }) {
                 return;
             }
             // It is no rival any more.
             Event::RemoteGone
-        } else if !open && !claim.leaving && remote.contradicts(claim.owner.mac) {
+        } else if !open && claim.leaving.is_none() && remote.contradicts(claim.owner.mac) {
             Event::Dispute
         } else {
             Event::Yield

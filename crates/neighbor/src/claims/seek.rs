@@ -89,9 +89,13 @@ impl Claims {
             if elsewhere || !domain.rules(address).can_probe {
                 continue;
             }
-            match declared.port.as_ref().map(|name| self.port_names.get(name)) {
-                Some(None) => {}
-                Some(Some(port)) => probes.push((Some(*port), declared.mac, address)),
+            let port = declared.port.as_ref().map(|name| self.port_names.get(name));
+            match port {
+                Some(Some(port)) if self.ports.get(port).is_some_and(|port| port.up) => {
+                    probes.push((Some(*port), declared.mac, address));
+                }
+                // There is nobody to ask.
+                Some(_) => {}
                 None => probes.push((None, declared.mac, address)),
             }
             if probes.len() >= BATCH {

@@ -33,8 +33,8 @@ pub(super) enum Timer {
     Greeting(IfIndex),
     /// The next round of looking for silent declared VMs.
     Seek(DomainId),
-    /// The end of a claim's elevation.
-    Elevated(Key),
+    /// The end of what marks a claim's route: elevated or leaving.
+    Mark(Key),
 }
 
 /// One address and its owner.
@@ -54,12 +54,12 @@ pub(super) struct Claim {
     pub(super) move_budget: Bucket,
     pub(super) mend_budget: Bucket,
     pub(super) notice_budget: Bucket,
-    /// The highest sequence number of the address that was seen, or ours while it is here.
+    /// Ours; while it is elsewhere, the highest seen of routes that are no more.
     pub(super) sequence: u32,
     /// Until when it is announced elevated.
     pub(super) elevated: Option<Timestamp>,
-    /// Its owner is about to move away.
-    pub(super) leaving: bool,
+    /// Until when its owner is about to move away.
+    pub(super) leaving: Option<Timestamp>,
     /// Its last moves between routers.
     pub(super) window: Window,
     pub(super) arrivals: Bucket,
@@ -89,7 +89,7 @@ impl Claim {
             notice_budget: Bucket::default(),
             sequence: 0,
             elevated: None,
-            leaving: false,
+            leaving: None,
             window: Window::default(),
             arrivals: Bucket::default(),
             silence_told: false,
@@ -104,7 +104,7 @@ impl Claim {
             since: next.since,
             deadline: None,
             elevated: None,
-            leaving: false,
+            leaving: None,
             ..self
         }
     }
@@ -114,9 +114,22 @@ impl Claim {
         Mobility {
             sequence: self.sequence,
             elevated: self.elevated.is_some(),
-            leaving: self.leaving,
+            leaving: self.leaving.is_some(),
             mac: self.owner.mac,
         }
+    }
+
+    /// It is not announced any more.
+    fn depart(&mut self, now: Timestamp) {
+        (self.elevated, self.leaving) = (None, None);
+        if matches!(self.state, State::Moved { .. } | State::Frozen { .. }) {
+            self.window.record(now);
+        }
+    }
+
+    /// When the first of its marks ends.
+    fn mark_ends(&self) -> Option<Timestamp> {
+        [self.elevated, self.leaving].into_iter().flatten().min()
     }
 
     fn in_kernel(&self) -> Option<(IfIndex, Mac)> {
@@ -227,7 +240,7 @@ impl Claims {
                 told = self.arrive(key, after, now);
             }
             if before.state.is_here() && !after.state.is_here() {
-                self.depart(key, after, now);
+                after.depart(now);
             }
             if event == Event::Release {
                 after.window = Window::default();
@@ -246,17 +259,6 @@ impl Claims {
         }
         self.remark(key, &before, step.remark, now);
         Ok(())
-    }
-
-    /// A claim is not announced any more.
-    fn depart(&self, key: Key, claim: &mut Claim, now: Timestamp) {
-        (claim.elevated, claim.leaving) = (None, false);
-        if matches!(claim.state, State::Moved { .. } | State::Frozen { .. }) {
-            claim.window.record(now);
-        }
-        if let Some(remote) = self.remotes.get(&key.1) {
-            claim.sequence = claim.sequence.max(remote.sequence);
-        }
     }
 
     fn remark(&mut self, key: Key, before: &Claim, remark: Option<Remark>, now: Timestamp) {
@@ -291,12 +293,18 @@ impl Claims {
         }
     }
 
-    /// The time in which a claim is announced elevated is over.
-    pub(super) fn elevation_due(&mut self, key: Key, now: Timestamp) {
-        let Some(claim) = self.claims.get(&key).copied() else { return };
-        self.settle(key, Some(Claim { elevated: None, ..claim }), now);
+    /// The time for which a claim's route is marked is over.
+    pub(super) fn mark_due(&mut self, key: Key, now: Timestamp) {
+        let Some(before) = self.claims.get(&key).copied() else { return };
+        let later = |at: &Timestamp| *at > now;
+        let claim = Claim {
+            elevated: before.elevated.filter(later),
+            leaving: before.leaving.filter(later),
+            ..before
+        };
+        self.settle(key, Some(claim), now);
         // By now whoever had it should have heard.
-        if claim.state.announced() && self.remotes.contains_key(&key.1) {
+        if before.elevated != claim.elevated && self.remotes.contains_key(&key.1) {
             self.tell(key, claim.owner, NoticeKind::Duplicate, now);
         }
     }
@@ -418,9 +426,9 @@ impl Claims {
         if was != is {
             self.set_timer(Timer::Claim(key), was, is);
         }
-        let (was, is) = (before.and_then(|c| c.elevated), after.and_then(|c| c.elevated));
+        let (was, is) = (before.and_then(Claim::mark_ends), after.and_then(Claim::mark_ends));
         if was != is {
-            self.set_timer(Timer::Elevated(key), was, is);
+            self.set_timer(Timer::Mark(key), was, is);
         }
         if after.is_none_or(|claim| claim.owner.port.is_some()) {
             self.expected.remove(&key);

@@ -1,7 +1,9 @@
 //! The guard, the limits and the order of actions, by example; then a model of kernel and BGP that any sequence of
 //! events must leave in order.
 
+mod fleet;
 mod model;
+mod moves;
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -116,7 +118,15 @@ impl World {
                     format!("install {address} {}", mac.0[5])
                 }
                 Output::Action(Action::Remove { address, .. }) => format!("remove {address}"),
-                Output::Action(Action::Announce { address, .. }) => format!("announce {address}"),
+                Output::Action(Action::Announce { address, mobility, .. }) => {
+                    let sequence = match mobility.sequence {
+                        0 => String::new(),
+                        sequence => format!(" #{sequence}"),
+                    };
+                    let elevated = if mobility.elevated { " elevated" } else { "" };
+                    let leaving = if mobility.leaving { " leaving" } else { "" };
+                    format!("announce {address}{sequence}{elevated}{leaving}")
+                }
                 Output::Action(Action::Withdraw { address, .. }) => format!("withdraw {address}"),
                 Output::Action(Action::Notice(notice)) => match notice.kind {
                     NoticeKind::Refused(why, more) => format!("refused {why} {more}"),

@@ -38,7 +38,7 @@ impl HostRoutes {
     }
 
     /// The owner of an address is about to move to another router: the route is announced as leaving and yields to the
-    /// first other one; what is forwarded does not change. `false`: the address is not announced here.
+    /// first other one, within the next hour; what is forwarded does not change. `false`: the address is not announced here.
     pub fn migrate(&mut self, domain: &str, address: IpAddr, now: Timestamp) -> bool {
         self.claims.migrate(domain, address, now)
     }

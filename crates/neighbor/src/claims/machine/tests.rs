@@ -478,6 +478,9 @@ fn a_router_that_was_yielded_to_is_believed_only_if_the_owner_is_silent() {
     let expected =
         ["moved/1 100 probe", "moved/2 100 probe", "moved/3 100 probe", "moved/4 600000", "dropped"];
     assert_eq!(said, expected);
+    let settled = State::Moved { lingering: false, probes: 4 };
+    let elsewhere = Rules { remote: true, ..rules() };
+    assert_eq!(line(step(settled, OWNER, Event::Timeout, &elsewhere), OWNER), "moved/4 600000");
     let mute = Rules { can_probe: false, ..rules() };
     assert_eq!(line(step(LINGERING, OWNER, Event::Timeout, &mute), OWNER), "moved/4 600000");
 }

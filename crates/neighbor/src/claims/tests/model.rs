@@ -2,6 +2,7 @@
 //! must not, and always agree with the claims.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
 use proptest::prelude::*;
 
@@ -216,8 +217,8 @@ fn apply(world: &mut World, outside: &mut Outside, op: &Op) {
         }
         Op::Adopt { address: at, mac: n } => {
             // What is adopted was in the kernel; an entry we have now is not left by a previous run.
-            if !outside.kernel.contains_key(&address(at)) {
-                outside.kernel.insert(address(at), mac(*n));
+            if let Entry::Vacant(entry) = outside.kernel.entry(address(at)) {
+                entry.insert(mac(*n));
                 world.claims.adopt(BRIDGE, address(at), mac(*n), now);
             }
         }
