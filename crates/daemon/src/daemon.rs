@@ -228,8 +228,9 @@ fn start(file: PathBuf, loaded: Loaded) -> Result<(Arc<Daemon>, Threads), String
     let (rib, rib_thread) = core::start(rib_config(&config, router_id, hash_seed), kernel.clone(), news)
         .map_err(|e| failed("RIB", e))?;
     let (guard, guard_inbox) = guard::channel();
-    let (hosts, hosts_thread) =
-        hosts::start(kernel.clone(), rib.clone(), guard.clone()).map_err(|e| failed("host-route", e))?;
+    let state_dir = &config.router.state_dir;
+    let (hosts, hosts_thread) = hosts::start(kernel.clone(), rib.clone(), guard.clone(), state_dir)
+        .map_err(|e| failed("host-route", e))?;
     let guard_thread = guard::start(guard_inbox, hosts.clone()).map_err(|e| failed("guard", e))?;
     let links = Arc::new(Links::default());
     let counters = Counters::new();

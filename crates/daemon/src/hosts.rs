@@ -1,25 +1,31 @@
 //! The host-route thread: hears VMs on the configured interfaces, keeps their neighbour entries in the kernel, and gives
 //! their addresses to the RIB as routes of a peer of their own kind.
 
+mod bindings;
+mod route;
+
 use std::collections::HashMap;
 use std::net::IpAddr;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use siskin_bgp::attr::Origin;
 use siskin_fib::{KernelEvent, KernelState};
 use siskin_neighbor::{Action, Adopted, DomainConfig, HostRoutes, LinkInfo, Mac, Waker};
 use siskin_net::{IfIndex, PeerId, Prefix};
-use siskin_rib::{BatchBuilder, ImportProfile};
+use siskin_rib::{BatchBuilder, HostNews, ImportProfile};
 use tokio::sync::oneshot;
 
 use crate::clock;
 use crate::core::{RibCommand, RibHandle};
 use crate::guard::GuardHandle;
-use crate::kernel::{KernelCommand, KernelHandle, local_attributes};
+use crate::kernel::{KernelCommand, KernelHandle};
 use crate::peer::lock;
+use bindings::Keeper;
+pub(crate) use route::Identity;
+use route::PendingNews;
 
 /// Rest after an error of the packet sockets.
 const PAUSE: Duration = Duration::from_millis(200);
@@ -62,13 +68,21 @@ fn adopted(neighbor: siskin_fib::OurNeighbor) -> Adopted {
     Adopted { interface: neighbor.interface, address: neighbor.address, mac: Mac(neighbor.mac) }
 }
 
+/// Everything the thread works by.
+pub(crate) struct Setup {
+    pub(crate) domains: Vec<Domain>,
+    pub(crate) identity: Identity,
+    /// At the first time.
+    pub(crate) baseline: Option<Baseline>,
+}
+
 enum Command {
     Links(Vec<LinkInfo>),
     /// All there are: those not named are gone.
     AllLinks(Vec<LinkInfo>),
     OwnAddresses(Vec<IpAddr>),
     Mismatch(IfIndex, IpAddr),
-    Configure(Vec<Domain>, Option<Baseline>),
+    Configure(Box<Setup>),
     Query(Box<dyn FnOnce(&mut HostRoutes) + Send>),
     Stop,
 }
@@ -80,6 +94,8 @@ pub(crate) struct HostsHandle {
     waker: Arc<Mutex<Option<Waker>>>,
     /// Whether any interface is configured: if not, the thread is told nothing.
     active: Arc<AtomicBool>,
+    /// What others announce, not taken in yet.
+    news: Arc<Mutex<PendingNews>>,
 }
 
 impl HostsHandle {
@@ -97,9 +113,18 @@ impl HostsHandle {
     }
 
     /// The interfaces from now on; with a baseline at the first time.
-    pub(crate) fn configure(&self, domains: Vec<Domain>, baseline: Option<Baseline>) {
-        self.active.store(!domains.is_empty(), Ordering::Release);
-        self.send(Command::Configure(domains, baseline));
+    pub(crate) fn configure(&self, setup: Setup) {
+        self.active.store(!setup.domains.is_empty(), Ordering::Release);
+        self.send(Command::Configure(Box::new(setup)));
+    }
+
+    /// What others announce of our VMs' addresses is different now.
+    pub(crate) fn remote_news(&self, news: Vec<HostNews>) {
+        let found = news.into_iter().map(|news| (news.address, news.remote.map(route::remote)));
+        lock(&self.news).extend(found);
+        if let Some(waker) = &*lock(&self.waker) {
+            waker.wake();
+        }
     }
 
     /// Passes on what concerns VMs: links, our own addresses, neighbour entries of ours that somebody removed.
@@ -182,12 +207,26 @@ pub(crate) fn start(
     kernel: KernelHandle,
     rib: RibHandle,
     guard: GuardHandle,
+    state_dir: &Path,
 ) -> std::io::Result<(HostsHandle, JoinHandle<()>)> {
     let (sender, commands) = mpsc::channel();
     let waker = Arc::new(Mutex::new(None));
-    let handle = HostsHandle { sender, waker: waker.clone(), active: Arc::default() };
-    let sources = HashMap::new();
-    let mut hosts = HostsThread { commands, waker, kernel, rib, guard, engine: None, revision: 0, sources };
+    let news = Arc::<Mutex<PendingNews>>::default();
+    let handle = HostsHandle { sender, waker: waker.clone(), active: Arc::default(), news: news.clone() };
+    let mut hosts = HostsThread {
+        commands,
+        waker,
+        news,
+        kernel,
+        rib,
+        guard,
+        revision: 0,
+        state_dir: state_dir.to_owned(),
+        engine: None,
+        keeper: None,
+        identity: None,
+        sources: HashMap::new(),
+    };
     let thread = thread::Builder::new().name("host-routes".into()).spawn(move || hosts.run())?;
     Ok((handle, thread))
 }
@@ -195,12 +234,17 @@ pub(crate) fn start(
 struct HostsThread {
     commands: mpsc::Receiver<Command>,
     waker: Arc<Mutex<Option<Waker>>>,
+    news: Arc<Mutex<PendingNews>>,
     kernel: KernelHandle,
     rib: RibHandle,
     guard: GuardHandle,
-    engine: Option<HostRoutes>,
     /// What the guard was last told of.
     revision: u64,
+    state_dir: PathBuf,
+    engine: Option<HostRoutes>,
+    /// There as long as the engine is, if the state folder can be written to at all.
+    keeper: Option<Keeper>,
+    identity: Option<Identity>,
     /// The builder of each domain's routes, by the domain's name.
     sources: HashMap<Arc<str>, BatchBuilder>,
 }
@@ -218,17 +262,28 @@ impl HostsThread {
                 .collect::<Vec<_>>()
             {
                 if matches!(command, Command::Stop) {
+                    if let (Some(keeper), Some(engine)) = (self.keeper.take(), &self.engine) {
+                        keeper.finish(engine);
+                    }
                     return;
                 }
                 self.execute(command);
             }
             let Some(engine) = &mut self.engine else { continue };
-            match engine.turn(clock::now, None) {
+            let now = clock::now();
+            for (address, remote) in std::mem::take(&mut *lock(&self.news)) {
+                engine.remote(address, remote, now);
+            }
+            let patience = self.keeper.as_ref().and_then(|keeper| keeper.patience(now));
+            match engine.turn(clock::now, patience) {
                 Ok(actions) => self.perform(actions),
                 Err(error) => {
                     tracing::error!(%error, "cannot hear the VMs' ports; trying again");
                     thread::sleep(PAUSE);
                 }
+            }
+            if let (Some(keeper), Some(engine)) = (&mut self.keeper, &self.engine) {
+                keeper.tend(engine, clock::now());
             }
             self.tell_guard();
         }
@@ -244,7 +299,7 @@ impl HostsThread {
     fn execute(&mut self, command: Command) {
         let now = clock::now();
         match (command, &mut self.engine) {
-            (Command::Configure(domains, baseline), _) => self.configure(domains, baseline),
+            (Command::Configure(setup), _) => self.configure(*setup),
             (Command::Links(links), Some(engine)) => {
                 for link in links {
                     engine.link_event(link, now);
@@ -261,8 +316,10 @@ impl HostsThread {
         }
     }
 
-    fn configure(&mut self, domains: Vec<Domain>, baseline: Option<Baseline>) {
+    fn configure(&mut self, setup: Setup) {
+        let Setup { domains, identity, baseline } = setup;
         let now = clock::now();
+        self.identity = Some(identity);
         let mut configs = Vec::new();
         let mut sources = HashMap::new();
         for domain in domains {
@@ -280,14 +337,23 @@ impl HostsThread {
             }
             None if configs.is_empty() => {}
             None => match HostRoutes::new(configs) {
-                Ok(engine) => {
+                Ok(mut engine) => {
                     *lock(&self.waker) = Some(engine.waker());
+                    engine.restore(bindings::load(&self.state_dir), now);
                     self.engine = Some(engine);
+                    self.keeper = Keeper::start(&self.state_dir)
+                        .inspect_err(
+                            |error| tracing::warn!(%error, "host routes are not kept for the next start"),
+                        )
+                        .ok();
                 }
                 Err(error) => tracing::error!(%error, "host routes cannot be learned"),
             },
         }
         self.sources = sources;
+        if let Some(engine) = &mut self.engine {
+            engine.set_identifier(identity.identifier, now);
+        }
         if let (Some(baseline), Some(engine)) = (baseline, &mut self.engine) {
             engine.set_own_addresses(baseline.own, now);
             for link in baseline.links {
@@ -300,6 +366,10 @@ impl HostsThread {
     /// Does what the machine asks for, in its order. The kernel thread takes commands in order too, so a neighbour entry
     /// is there before the route that the RIB will ask for.
     fn perform(&mut self, actions: Vec<Action>) {
+        let Some(identity) = self.identity else { return };
+        if let Some(keeper) = self.keeper.as_mut().filter(|_| !actions.is_empty()) {
+            keeper.note();
+        }
         for action in actions {
             match action {
                 Action::Install { interface, address, mac } => {
@@ -308,14 +378,19 @@ impl HostsThread {
                 Action::Remove { interface, address } => {
                     self.kernel.send(KernelCommand::Neighbor { interface, address, mac: None });
                 }
-                Action::Announce { domain, interface, address } => {
+                Action::Announce { domain, interface, address, mobility } => {
                     let prefix = Prefix::host(address);
-                    let mut attributes = local_attributes(prefix.family(), Origin::Igp);
-                    attributes.next_hop.interface = interface;
+                    let attributes = route::attributes(prefix.family(), interface, mobility, identity);
                     if let Some(source) = self.sources.get_mut(&domain) {
                         source.announce_local(prefix, &attributes);
                     }
-                    tracing::info!(%address, interface = %domain, "host route announced");
+                    tracing::info!(
+                        %address,
+                        interface = %domain,
+                        sequence = mobility.sequence,
+                        elevated = mobility.elevated,
+                        "host route announced"
+                    );
                 }
                 Action::Withdraw { domain, address } => {
                     if let Some(source) = self.sources.get_mut(&domain) {

@@ -13,7 +13,8 @@ mod mac;
 pub mod snoop;
 
 pub use claims::{
-    DomainConfig, EvidenceKind, Filter, Gateway, Guard, Limits, Refusal, StateName, Timers, Vm,
+    DeclareError, DomainConfig, EvidenceKind, Filter, Gateway, Guard, Limits, Mobility, MoveCounters,
+    MoveRecord, Refusal, Remote, SavedBinding, StateName, Timers, Vm, binding_of,
 };
 pub use engine::{Action, Adopted, HostRoute, HostRoutes, LinkInfo, Notice, NoticeKind, PortStatus};
 pub use mac::{Mac, ParseMacError};

@@ -1,5 +1,6 @@
 //! What can be seen of claims and ports from outside.
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -8,7 +9,7 @@ use siskin_net::{IfIndex, Timestamp};
 use super::domain::DomainId;
 use super::machine::StateName;
 use super::port::PortCounters;
-use super::{Claims, EvidenceKind};
+use super::{Claims, EvidenceKind, Mobility, Remote};
 use crate::{Mac, guard};
 
 /// One claim, as it is now.
@@ -30,6 +31,12 @@ pub struct ClaimView<'a> {
     pub state: StateName,
     /// Whether it is announced.
     pub announced: bool,
+    /// Whether its neighbour entry is in the kernel.
+    pub installed: bool,
+    /// What goes with its route while it is announced; else the highest sequence number seen.
+    pub mobility: Mobility,
+    /// What another router announces for the address.
+    pub remote: Option<Remote>,
     /// When it came into that state.
     pub since: Timestamp,
     /// The last evidence for it.
@@ -75,12 +82,15 @@ impl Claims {
                 port_name: claim.owner.port.and_then(|p| self.ports.get(&p)).map(|p| &p.name),
                 state: claim.state.name(),
                 announced: claim.state.announced(),
+                installed: claim.state.in_kernel(),
+                mobility: claim.mobility(),
+                remote: self.remotes.get(address).copied(),
                 since: claim.since,
                 evidence: claim.evidence,
                 evidence_at: claim.evidence_at,
                 probes_sent: claim.probes_sent,
                 moves: claim.moves,
-                vm: domain.declared(*address).map(|(name, _)| name),
+                vm: domain.declared(*address).map(|d| &*d.name),
             })
         })
     }
@@ -112,7 +122,7 @@ impl Claims {
         for (id, domain) in &self.domains {
             let Some((filter, link)) = domain.config.filter.zip(domain.link) else { continue };
             let config = &domain.config;
-            let declared = config.vms.iter().flat_map(|vm| vm.addresses.iter().map(|a| (vm.mac, *a)));
+            let declared = domain.declared_after(None).map(|(address, vm)| (vm.mac, address));
             domains.push((
                 *id,
                 guard::DomainView {
@@ -129,24 +139,43 @@ impl Claims {
                 },
             ));
         }
+        let places: BTreeMap<DomainId, usize> =
+            domains.iter().enumerate().map(|(place, (id, _))| (*id, place)).collect();
         for (index, port) in &self.ports {
-            let home = domains.iter_mut().find(|(id, _)| *id == port.domain);
-            let Some((_, domain)) = home else { continue };
+            let home = places.get(&port.domain).and_then(|place| domains.get_mut(*place));
+            let Some((id, domain)) = home else { continue };
             let owners = port.addresses.iter().filter_map(|address| {
-                let claim = self.claims.get(&(port.domain, *address))?;
-                (claim.state.name() != StateName::Candidate).then_some((claim.owner.mac, *address))
+                let claim = self.claims.get(&(*id, *address))?;
+                may_speak(claim.state.name()).then_some((claim.owner.mac, *address))
             });
-            let owners = owners.collect();
+            let mut owners: Vec<_> = owners.collect();
+            // Whose port is declared may speak there before it was heard.
+            let behind = self.domains.get(id).into_iter().flat_map(|d| {
+                let addresses = d.declared_behind(&port.name);
+                addresses.filter_map(|address| d.declared(address).map(|vm| (vm.mac, address)))
+            });
+            owners.extend(behind);
             domain.ports.push(guard::PortView { index: *index, name: port.name.clone(), owners });
         }
-        for (id, domain) in &mut domains {
-            let nowhere = self.keys_of(*id).into_iter().filter_map(|key| {
-                let claim = self.claims.get(&key)?;
-                (claim.owner.port.is_none() && claim.state.in_kernel()).then_some((claim.owner.mac, key.1))
-            });
-            domain.unplaced = nowhere.collect();
+        for (key, claim) in &self.claims {
+            if claim.owner.port.is_some() || !claim.state.in_kernel() {
+                continue;
+            }
+            let home = places.get(&key.0).and_then(|place| domains.get_mut(*place));
+            let Some((_, domain)) = home else { continue };
+            let owner = (claim.owner.mac, key.1);
+            let expected = self.expected.get(key);
+            match domain.ports.iter_mut().find(|port| Some(&port.name) == expected) {
+                Some(port) => port.owners.push(owner),
+                None => domain.unplaced.push(owner),
+            }
         }
         let domains = domains.into_iter().map(|(_, domain)| domain).collect();
         guard::View { domains, own: self.own.iter().copied().collect() }
     }
+}
+
+/// Whether the owner of an address may send data from it: not before it is one, nor when another router has it.
+fn may_speak(state: StateName) -> bool {
+    !matches!(state, StateName::Candidate | StateName::Standby | StateName::Moved)
 }

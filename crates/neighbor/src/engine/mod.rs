@@ -8,6 +8,7 @@
 //! of the next turn, when the caller has done the action.
 
 mod links;
+mod moves;
 mod view;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -241,7 +242,10 @@ impl HostRoutes {
             NoticeKind::Refused(why, _) if why.is_suspicious() => tracing::warn!(domain, port, "{notice}"),
             NoticeKind::Refused(..) => tracing::debug!(domain, port, "{notice}"),
             NoticeKind::Silent | NoticeKind::Moved => tracing::info!(domain, port, "{notice}"),
-            NoticeKind::Mended => tracing::warn!(domain, port, "{notice}"),
+            NoticeKind::TakenOver | NoticeKind::Yielded => tracing::info!(domain, port, "{notice}"),
+            NoticeKind::Mended | NoticeKind::Duplicate | NoticeKind::Frozen => {
+                tracing::warn!(domain, port, "{notice}")
+            }
         }
     }
 }
