@@ -37,7 +37,7 @@ pub use fib::{
     NextHopObject, NextHops, RouteKind, TrackedNextHop,
 };
 pub use guard::{FilterState, FilterView, GuardDrops, GuardPort, GuardRefusals, GuardView};
-pub use host_route::{HostRoute, HostRouteInterface, HostRouteState, HostRoutes};
+pub use host_route::{HostRoute, HostRouteInterface, HostRouteRequest, HostRouteState, HostRoutes};
 pub use irr::{
     IrrRefreshRequest, IrrSet, IrrSetQuery, IrrSetState, IrrSetView, IrrStatus, PeeringDbRecord,
     PeeringDbStatus,

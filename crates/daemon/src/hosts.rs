@@ -2,6 +2,7 @@
 //! their addresses to the RIB as routes of a peer of their own kind.
 
 mod bindings;
+mod declared;
 mod route;
 
 use std::collections::HashMap;
@@ -24,6 +25,7 @@ use crate::guard::GuardHandle;
 use crate::kernel::{KernelCommand, KernelHandle};
 use crate::peer::lock;
 use bindings::Keeper;
+pub(crate) use declared::{Declaration, Declarations};
 pub(crate) use route::Identity;
 use route::PendingNews;
 
@@ -96,6 +98,8 @@ pub(crate) struct HostsHandle {
     active: Arc<AtomicBool>,
     /// What others announce, not taken in yet.
     news: Arc<Mutex<PendingNews>>,
+    /// VMs declared at run time.
+    declared: Arc<Declarations>,
 }
 
 impl HostsHandle {
@@ -116,6 +120,11 @@ impl HostsHandle {
     pub(crate) fn configure(&self, setup: Setup) {
         self.active.store(!setup.domains.is_empty(), Ordering::Release);
         self.send(Command::Configure(Box::new(setup)));
+    }
+
+    /// VMs declared at run time, as they are kept.
+    pub(crate) fn declared(&self) -> &Declarations {
+        &self.declared
     }
 
     /// What others announce of our VMs' addresses is different now.
@@ -212,7 +221,14 @@ pub(crate) fn start(
     let (sender, commands) = mpsc::channel();
     let waker = Arc::new(Mutex::new(None));
     let news = Arc::<Mutex<PendingNews>>::default();
-    let handle = HostsHandle { sender, waker: waker.clone(), active: Arc::default(), news: news.clone() };
+    let declared = Arc::new(Declarations::load(state_dir));
+    let handle = HostsHandle {
+        sender,
+        waker: waker.clone(),
+        active: Arc::default(),
+        news: news.clone(),
+        declared: declared.clone(),
+    };
     let mut hosts = HostsThread {
         commands,
         waker,
@@ -220,6 +236,7 @@ pub(crate) fn start(
         kernel,
         rib,
         guard,
+        declared,
         revision: 0,
         state_dir: state_dir.to_owned(),
         engine: None,
@@ -238,6 +255,7 @@ struct HostsThread {
     kernel: KernelHandle,
     rib: RibHandle,
     guard: GuardHandle,
+    declared: Arc<Declarations>,
     /// What the guard was last told of.
     revision: u64,
     state_dir: PathBuf,
@@ -350,9 +368,17 @@ impl HostsThread {
                 Err(error) => tracing::error!(%error, "host routes cannot be learned"),
             },
         }
-        self.sources = sources;
+        let before = std::mem::replace(&mut self.sources, sources);
         if let Some(engine) = &mut self.engine {
             engine.set_identifier(identity.identifier, now);
+            // Of interfaces that are configured from now on; the others' were never forgotten.
+            let new = |d: &Declaration| !before.contains_key(d.interface.as_str());
+            for declaration in self.declared.list().into_iter().filter(new) {
+                let Some(vm) = declaration.vm() else { continue };
+                if let Err(error) = engine.declare(&declaration.interface, &vm, declaration.standby, now) {
+                    tracing::warn!(address = %declaration.address, "a VM declared earlier is left out: {error}");
+                }
+            }
         }
         if let (Some(baseline), Some(engine)) = (baseline, &mut self.engine) {
             engine.set_own_addresses(baseline.own, now);

@@ -4,21 +4,23 @@ mod explain;
 mod fib;
 mod filters;
 mod guard;
+mod host_routes;
 mod peers;
 mod policies;
 mod routes;
 mod view;
 
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use siskin_api::{
     ActionDone, ApiError, ConfigDiagnostic, ConfigReport, ConfigRequest, ConfigState, ConfigView, Done,
     Event, ExplainQuery, Explanation, FibCheck, FibCounts, FibPage, FibQuery, Gate, GuardView, HostRoute,
-    HostRouteInterface, HostRouteState, HostRoutes, IrrRefreshRequest, IrrSetQuery, IrrSetView, IrrStatus,
-    NextHops, PeerAction, PeerCounts, PeerDetail, PeerState, PeerSummary, PerFamily, PolicyMrtReport,
-    PolicyMrtRequest, PolicyTestRequest, PolicyTestResult, PolicyView, RibCounts, RoutesPage, RoutesQuery,
-    RpkiCheck, RpkiCheckQuery, RpkiStatus, Severity, Status,
+    HostRouteInterface, HostRouteRequest, HostRouteState, HostRoutes, IrrRefreshRequest, IrrSetQuery,
+    IrrSetView, IrrStatus, NextHops, PeerAction, PeerCounts, PeerDetail, PeerState, PeerSummary, PerFamily,
+    PolicyMrtReport, PolicyMrtRequest, PolicyTestRequest, PolicyTestResult, PolicyView, RibCounts,
+    RoutesPage, RoutesQuery, RpkiCheck, RpkiCheckQuery, RpkiStatus, Severity, Status,
 };
 use siskin_config::{Diagnostics, Guard};
 use siskin_neighbor::StateName;
@@ -26,7 +28,7 @@ use tokio::sync::broadcast;
 
 use crate::clock;
 use crate::daemon::Daemon;
-use crate::http::{Answer, Backend};
+use crate::http::{Answer, Backend, HostRouteVerb};
 use crate::metrics::Snapshot;
 use crate::peer::lock;
 
@@ -146,6 +148,19 @@ impl Backend for Api {
             interfaces: interfaces.collect(),
             routes: routes.into_iter().map(host_route).collect(),
         })
+    }
+
+    async fn declare_host_route(
+        &self,
+        interface: &str,
+        address: IpAddr,
+        request: HostRouteRequest,
+    ) -> Answer<Done> {
+        self.0.declare_host_route(interface, address, request).await
+    }
+
+    async fn act_on_host_route(&self, interface: &str, address: IpAddr, verb: HostRouteVerb) -> Answer<Done> {
+        self.0.act_on_host_route(interface, address, verb).await
     }
 
     async fn guard(&self) -> Answer<GuardView> {
