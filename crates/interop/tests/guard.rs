@@ -191,6 +191,14 @@ fn what_is_not_the_ports_own_is_dropped_and_counted() -> Result {
         println!("{count} kinds of hostile frames dropped, each for its reason");
         // LLDP's group address passes no hook; so the bridge must not learn from it.
         send(hostile_vm.ns(), &[ethernet([1, 0x80, 0xc2, 0, 0, 0x0e], THEIRS, 0x88cc, &[0; 46])])?;
+        let fdb = process::run(hv.command("bridge").args(["fdb", "show", "br", "vmbr1"]))?;
+        assert!(fdb.lines().any(|l| l.starts_with("52:02:45:76:d2:0b dev tap11i0")), "{fdb}");
+        // Nothing came of it: the same addresses, the same owners, and both VMs go on.
+        let after = siskin.cli_json(&["host-routes"])?["routes"].as_array().map(Vec::len);
+        assert_eq!(before, after);
+        for vm in [&hostile_vm, &victim] {
+            assert!(hv.pings(&vm.address4(), 3)? && hv.pings(&vm.address6(), 3)?, "honest traffic passes");
+        }
         assert_eq!(dropped(&siskin, "tap11i0", "source-mac")?, 0, "the victim did no wrong");
         let links = process::run(hv.command("bridge").args(["-d", "link", "show", "dev", "tap10i0"]))?;
         assert!(links.contains("isolated on") && links.contains("learning on"), "{links}");
@@ -257,7 +265,9 @@ fn a_newcomer_claims_first() -> Result {
         wait_for("nothing of the port", SOON, || {
             // Until a minute later the kernel remembers how much ARP it sent.
             let all = table(&hv)?;
-            Ok(!all.contains("\"tap10i0\" ") && dropped(&siskin, "tap10i0", "ipv4-source")? == 0)
+            let left =
+                ["\"tap10i0\" .", "\"tap10i0\" :", "\"tap10i0\" counter"].iter().any(|of| all.contains(of));
+            Ok(!left && dropped(&siskin, "tap10i0", "ipv4-source")? == 0)
         })
     })
 }
@@ -420,6 +430,129 @@ fn without_nft_only_the_filter_is_missing() -> Result {
         let error = guard(&siskin)?["filter"]["error"].as_str().unwrap_or_default().to_owned();
         assert!(error.contains("nftables"), "{error}");
         assert!(ns.pings(&vm.address4(), 2)?);
+        Ok(())
+    })
+}
+
+/// A VM declared at run time: by its port alone, over a restart of the daemon, until it is removed.
+#[test]
+fn a_declared_vm_is_kept_until_it_is_removed() -> Result {
+    lab("declared", |lab| {
+        let (hv, mut siskin) = hypervisor(lab, "guard = \"provisioned\"\nfilter = true")?;
+        let add = |standby: &str, port: &str| -> Vec<String> {
+            let line = format!(
+                "host-routes add vmbr1 198.51.100.10 2001:db8:100::10 --mac 52:02:45:76:d2:0a --name web01 --port {port} {standby}"
+            );
+            line.split_whitespace().map(str::to_owned).collect()
+        };
+        let run = |siskin: &Siskin, words: Vec<String>| {
+            siskin.cli_text(&words.iter().map(String::as_str).collect::<Vec<_>>())
+        };
+        assert!(run(&siskin, add("--standby", "tap99i0"))?.contains("awaited"));
+        let vm = Vm::new(lab, "web01", 10)?;
+        vm.plug(&hv)?;
+        vm.speak()?;
+        let announced = |siskin: &Siskin| -> Result<bool> {
+            let routes = siskin.cli_json(&["host-routes"])?["routes"].as_array().cloned().unwrap_or_default();
+            Ok(routes.iter().any(|r| r["address"] == "198.51.100.10" && r["announced"] == true))
+        };
+        assert!(!announced(&siskin)?, "it is declared for another port");
+        run(&siskin, add("", "tap10i0"))?;
+        vm.speak()?;
+        wait_for("its announcement", SOON, || announced(&siskin))?;
+        wait_for("its pings", SOON, || Ok(hv.pings(&vm.address4(), 1)? && hv.pings(&vm.address6(), 1)?))?;
+        siskin.stop()?;
+        siskin.start_again()?;
+        vm.speak()?;
+        wait_for("its announcement again", SOON, || announced(&siskin))?;
+        // Whoever is not declared stays out, and a name that is taken is refused.
+        let taken =
+            siskin.cli(&["host-routes", "add", "vmbr1", "198.51.100.10", "--mac", "52:00:00:00:00:01"])?;
+        assert_eq!(taken.status.code(), Some(5));
+        let outside =
+            siskin.cli(&["host-routes", "add", "vmbr1", "192.0.2.1", "--mac", "52:00:00:00:00:01"])?;
+        assert_eq!(outside.status.code(), Some(2));
+        siskin.cli_text(&["host-routes", "migrate", "vmbr1", "198.51.100.10"])?;
+        siskin.cli_text(&["host-routes", "release", "vmbr1", "198.51.100.10", "2001:db8:100::10"])?;
+        siskin.cli_text(&["host-routes", "remove", "vmbr1", "198.51.100.10", "2001:db8:100::10"])?;
+        vm.speak()?;
+        stays("silence", Duration::from_secs(2), || Ok(!announced(&siskin)?))?;
+        let again = siskin.cli(&["host-routes", "remove", "vmbr1", "198.51.100.10"])?;
+        assert_eq!(again.status.code(), Some(1));
+        siskin.stop()?;
+        siskin.start_again()?;
+        vm.speak()?;
+        stays("silence after a restart", Duration::from_secs(2), || Ok(!announced(&siskin)?))
+    })
+}
+
+/// The doctor on a host fresh from `ip link add`: each thing it finds is set by `--fix`, and found again when it is broken.
+#[test]
+fn the_doctor_finds_and_sets() -> Result {
+    lab("doctor", |lab| {
+        let hv = lab.ns("hv")?;
+        hypervisor_bridge(&hv)?;
+        let vm = Vm::new(lab, "web01", 10)?;
+        vm.plug(&hv)?;
+        let toml = format!(
+            "[router]\nasn = 65101\nrouter-id = \"10.0.1.2\"\n{}filter = true\nbridge-mac = \"02:00:a9:fe:00:01\"\n",
+            hypervisor_tables()
+        );
+        let file = hv.file("doctor.toml", &toml)?;
+        let doctor = |fix: bool| -> Result<(Option<i32>, Value)> {
+            let mut command = hv.command(siskin_interop::install::our_binary("siskin")?);
+            command.args(["host-routes", "doctor", "--json", "--config"]).arg(&file);
+            if fix {
+                command.arg("--fix");
+            }
+            let output = process::output(&mut command)?;
+            Ok((output.status.code(), serde_json::from_slice(&output.stdout)?))
+        };
+        let names = |found: &Value| -> Vec<String> {
+            let all = found.as_array().cloned().unwrap_or_default();
+            all.iter().filter_map(|f| f["what"].as_str().map(str::to_owned)).collect()
+        };
+        let (code, found) = doctor(false)?;
+        assert_eq!(code, Some(1), "{found}");
+        assert!(names(&found).len() >= 10, "{found}");
+        let (code, found) = doctor(true)?;
+        assert_eq!(code, Some(0), "{found:#}");
+        assert!(found.as_array().into_iter().flatten().all(|f| f["fixed"] == true), "{found:#}");
+        let (code, found) = doctor(false)?;
+        assert_eq!((code, names(&found)), (Some(0), Vec::new()), "{found:#}");
+        let breaks = [
+            ("ip link set dev vmbr1 address 02:00:00:00:00:99", "the MAC address"),
+            ("ip addr del 169.254.0.1/32 dev vmbr1", "the gateway's address 169.254.0.1"),
+            ("ip -6 addr del fe80::1/64 dev vmbr1", "the gateway's address fe80::1"),
+            ("ip link set dev vmbr1 addrgenmode eui64", "addrgenmode"),
+            ("ip link set dev vmbr1 type bridge mcast_snooping 1", "mcast_snooping"),
+            ("ip link set dev vmbr1 type bridge stp_state 1", "stp_state"),
+            ("ip link set dev vmbr1 type bridge forward_delay 1500", "forward_delay"),
+            ("ip link set dev vmbr1 type bridge no_linklocal_learn 0", "no_linklocal_learn"),
+            ("bridge link set dev tap10i0 isolated off", "port tap10i0"),
+            ("ip route del unreachable 198.51.100.0/24", "an unreachable route for 198.51.100.0/24"),
+            ("sysctl -w net.ipv4.conf.vmbr1.rp_filter=0", "ipv4/conf/vmbr1/rp_filter"),
+            ("sysctl -w net.ipv4.conf.all.rp_filter=2", "ipv4/conf/vmbr1/rp_filter"),
+            ("sysctl -w net.ipv4.conf.vmbr1.forwarding=0", "ipv4/conf/vmbr1/forwarding"),
+            ("sysctl -w net.ipv6.conf.all.forwarding=0", "ipv6/conf/all/forwarding"),
+            ("sysctl -w net.ipv4.conf.vmbr1.proxy_arp=1", "ipv4/conf/vmbr1/proxy_arp"),
+            ("sysctl -w net.ipv4.conf.vmbr1.arp_accept=1", "ipv4/conf/vmbr1/arp_accept"),
+            ("sysctl -w net.ipv4.conf.all.send_redirects=1", "ipv4/conf/all/send_redirects"),
+            ("sysctl -w net.ipv6.conf.vmbr1.accept_ra=2", "ipv6/conf/vmbr1/accept_ra"),
+            ("sysctl -w net.ipv6.conf.vmbr1.accept_untracked_na=1", "ipv6/conf/vmbr1/accept_untracked_na"),
+            ("sysctl -w net.ipv6.conf.vmbr1.keep_addr_on_down=0", "ipv6/conf/vmbr1/keep_addr_on_down"),
+            ("sysctl -w net.ipv6.conf.tap10i0.disable_ipv6=0", "ipv6/conf/tap10i0/disable_ipv6"),
+        ];
+        for (harm, what) in breaks {
+            let (program, words) = harm.split_once(' ').unwrap_or((harm, ""));
+            process::run(hv.command(program).args(words.split(' ')))?;
+            let (code, found) = doctor(false)?;
+            assert!(code == Some(1) && names(&found).contains(&what.to_owned()), "{harm}: {found:#}");
+            let (code, found) = doctor(true)?;
+            assert_eq!(code, Some(0), "{harm}: {found:#}");
+            assert_eq!(doctor(false)?.0, Some(0), "{harm}");
+        }
+        println!("{} ways to break a host found and mended", breaks.len());
         Ok(())
     })
 }
