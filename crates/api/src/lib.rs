@@ -35,7 +35,7 @@ pub use fib::{
     FibCheck, FibDifference, FibError, FibFault, FibPage, FibQuery, FibRoute, FibState, Hop, KernelMode,
     NextHopObject, NextHops, RouteKind, TrackedNextHop,
 };
-pub use host_route::{HostRoute, HostRouteInterface, HostRouteState, HostRoutes};
+pub use host_route::{HostRoute, HostRouteInterface, HostRouteState, HostRoutes, RemoteRoute};
 pub use irr::{
     IrrRefreshRequest, IrrSet, IrrSetQuery, IrrSetState, IrrSetView, IrrStatus, PeeringDbRecord,
     PeeringDbStatus,
