@@ -37,7 +37,9 @@ pub use fib::{
     NextHopObject, NextHops, RouteKind, TrackedNextHop,
 };
 pub use guard::{FilterState, FilterView, GuardDrops, GuardPort, GuardRefusals, GuardView};
-pub use host_route::{HostRoute, HostRouteInterface, HostRouteRequest, HostRouteState, HostRoutes};
+pub use host_route::{
+    HostRoute, HostRouteInterface, HostRouteRequest, HostRouteState, HostRoutes, RemoteRoute,
+};
 pub use irr::{
     IrrRefreshRequest, IrrSet, IrrSetQuery, IrrSetState, IrrSetView, IrrStatus, PeeringDbRecord,
     PeeringDbStatus,

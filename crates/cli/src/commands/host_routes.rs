@@ -79,8 +79,18 @@ pub(super) fn render(host_routes: &HostRoutes, look: Look) -> String {
     }
     let mut text = interfaces.take(look);
     text.push('\n');
-    let mut routes =
-        Table::new(["ADDRESS", "VM", "INTERFACE", "PORT", "MAC", "STATE", "ANNOUNCED", "AGE", "LAST HEARD"]);
+    let mut routes = Table::new([
+        "ADDRESS",
+        "VM",
+        "INTERFACE",
+        "PORT",
+        "MAC",
+        "STATE",
+        "ANNOUNCED",
+        "SEQUENCE",
+        "AGE",
+        "LAST HEARD",
+    ]);
     for route in &host_routes.routes {
         let heard = match (&route.evidence, route.evidence_age_s) {
             (Some(evidence), Some(age)) => format!("{evidence}, {} ago", duration(age)),
@@ -98,6 +108,12 @@ pub(super) fn render(host_routes: &HostRoutes, look: Look) -> String {
             HostRouteState::Gone => (Tone::Dim, "gone"),
             HostRouteState::Frozen => (Tone::Bad, "frozen"),
         };
+        let state = match &route.remote {
+            _ if route.elevated => format!("{state}, fresh"),
+            _ if route.leaving => format!("{state}, leaving"),
+            Some(remote) if route.state == HostRouteState::Moved => format!("moved to {}", remote.originator),
+            _ => state.to_owned(),
+        };
         routes.row([
             route.address.to_string().into(),
             route.vm.as_deref().unwrap_or("-").into(),
@@ -106,6 +122,7 @@ pub(super) fn render(host_routes: &HostRoutes, look: Look) -> String {
             route.mac.as_str().into(),
             Cell::toned(tone, state),
             if route.announced { "yes" } else { "no" }.into(),
+            Cell::number(number(route.sequence.into())),
             Cell::number(duration(route.age_s)),
             format!("{heard}{probes}").into(),
         ]);

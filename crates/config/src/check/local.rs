@@ -8,7 +8,9 @@ use siskin_net::{FamilyMap, Prefix};
 
 use super::Checker;
 use super::policy::Policies;
-use crate::model::{Guard, HostRoutes, Originate, OriginateKernel, Redistribute, Redistribution, Vm};
+use crate::model::{
+    Guard, HostLimits, HostRoutes, Originate, OriginateKernel, Redistribute, Redistribution, Vm,
+};
 use crate::read::raw::{Named, RawHostRoutes, RawOriginate, RawRedistribution, RawVm, is_interface};
 use crate::source::{Location, Spanned};
 
@@ -114,7 +116,28 @@ impl Checker<'_> {
                 .help("`filter = true` watches over the ports and sets their flags");
         }
         let bridge_mac = raw.bridge_mac.map(|mac| mac.value);
-        Some(HostRoutes { prefixes, gateway, policy, guard, filter, isolate, bridge_mac, vms })
+        let unseen = raw.announce_without_evidence.filter(|unseen| unseen.value);
+        if let Some(unseen) = &unseen
+            && !vms.iter().any(|vm| vm.port.is_some())
+        {
+            self.report
+                .warning(unseen.at, format!("`announce-without-evidence` of {title} does nothing"))
+                .label("no VM here has a `port`")
+                .help("a VM is announced before it is heard only where its port is known");
+        }
+        Some(HostRoutes {
+            prefixes,
+            gateway,
+            policy,
+            guard,
+            filter,
+            isolate,
+            bridge_mac,
+            announce_without_evidence: unseen.is_some(),
+            timers: raw.timers,
+            limits: raw.limits.map_or_else(HostLimits::default, |limits| limits.value),
+            vms,
+        })
     }
 
     fn vms(&mut self, list: Vec<RawVm>, prefixes: &[Prefix], gateway: &FamilyMap<Option<IpAddr>>) -> Vec<Vm> {

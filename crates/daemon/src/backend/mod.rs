@@ -19,8 +19,8 @@ use siskin_api::{
     Event, ExplainQuery, Explanation, FibCheck, FibCounts, FibPage, FibQuery, Gate, GuardView, HostRoute,
     HostRouteInterface, HostRouteRequest, HostRouteState, HostRoutes, IrrRefreshRequest, IrrSetQuery,
     IrrSetView, IrrStatus, NextHops, PeerAction, PeerCounts, PeerDetail, PeerState, PeerSummary, PerFamily,
-    PolicyMrtReport, PolicyMrtRequest, PolicyTestRequest, PolicyTestResult, PolicyView, RibCounts,
-    RoutesPage, RoutesQuery, RpkiCheck, RpkiCheckQuery, RpkiStatus, Severity, Status,
+    PolicyMrtReport, PolicyMrtRequest, PolicyTestRequest, PolicyTestResult, PolicyView, RemoteRoute,
+    RibCounts, RoutesPage, RoutesQuery, RpkiCheck, RpkiCheckQuery, RpkiStatus, Severity, Status,
 };
 use siskin_config::{Diagnostics, Guard};
 use siskin_neighbor::StateName;
@@ -289,6 +289,14 @@ fn host_route(route: siskin_neighbor::HostRoute) -> HostRoute {
         evidence: Some(route.last_evidence.name().into()),
         evidence_age_s: Some(now.since(route.last_evidence_at).as_secs()),
         probes: 0,
+        sequence: route.mobility.sequence,
+        elevated: route.mobility.elevated,
+        leaving: route.mobility.leaving,
+        moves: route.moves,
+        remote: route.remote.map(|remote| RemoteRoute {
+            originator: remote.originator.to_string(),
+            sequence: remote.sequence,
+        }),
     }
 }
 
