@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use siskin_bgp::attr::Origin;
 use siskin_fib::{KernelEvent, KernelState};
-use siskin_neighbor::{Action, Adopted, DomainConfig, HostRoutes, LinkInfo, Mac, Waker};
-use siskin_net::{IfIndex, PeerId, Prefix};
+use siskin_neighbor::{Action, Adopted, DomainConfig, HostRoutes, LinkInfo, Mac, Waker, precedence};
+use siskin_net::{IfIndex, NamePattern, PeerId, PortVlans, Prefix};
 use siskin_rib::{BatchBuilder, ImportProfile};
 use tokio::sync::oneshot;
 
@@ -35,6 +35,7 @@ pub(crate) struct Domain {
 /// The kernel's state when host routes begin.
 pub(crate) struct Baseline {
     pub(crate) links: Vec<LinkInfo>,
+    pub(crate) vlans: Vec<(IfIndex, PortVlans)>,
     pub(crate) own: Vec<IpAddr>,
     pub(crate) left_behind: Vec<Adopted>,
 }
@@ -44,6 +45,7 @@ impl Baseline {
     pub(crate) fn of(view: &mut crate::kernel::View<'_>) -> Baseline {
         Baseline {
             links: view.state.links().map(|l| link_info(l, false)).collect(),
+            vlans: all_vlans(view.state),
             own: view.state.addresses().map(|a| a.address).collect(),
             left_behind: view
                 .fib
@@ -57,6 +59,10 @@ impl Baseline {
     }
 }
 
+fn all_vlans(state: &KernelState) -> Vec<(IfIndex, PortVlans)> {
+    state.vlans().map(|(port, vlans)| (port, vlans.clone())).collect()
+}
+
 fn adopted(neighbor: siskin_fib::OurNeighbor) -> Adopted {
     Adopted { interface: neighbor.interface, address: neighbor.address, mac: Mac(neighbor.mac) }
 }
@@ -65,6 +71,8 @@ enum Command {
     Links(Vec<LinkInfo>),
     /// All there are: those not named are gone.
     AllLinks(Vec<LinkInfo>),
+    /// VLANs of bridges' ports; with `true` of all: those not named have none.
+    Vlans(Vec<(IfIndex, PortVlans)>, bool),
     OwnAddresses(Vec<IpAddr>),
     Mismatch(IfIndex, IpAddr),
     Configure(Vec<Domain>, Option<Baseline>),
@@ -107,9 +115,18 @@ impl HostsHandle {
             return;
         }
         let (mut links, mut mismatches, mut addresses) = (Vec::new(), Vec::new(), false);
+        let (mut vlans, mut all_read) = (Vec::new(), false);
         for event in events {
             match event {
-                KernelEvent::Link { link, deleted } => links.push(link_info(link, *deleted)),
+                KernelEvent::Link { link, deleted } => {
+                    // The VLANs were read when this came.
+                    all_read |= link.vlan_filtering;
+                    links.push(link_info(link, *deleted));
+                }
+                KernelEvent::Bridge(note) => match &note.vlans {
+                    Some(of_port) => vlans.push((note.port, of_port.clone())),
+                    None => all_read = true,
+                },
                 KernelEvent::Address { .. } => addresses = true,
                 KernelEvent::Neighbor { neighbor, deleted: true }
                     if neighbor.protocol == siskin_fib::PROTOCOL =>
@@ -119,6 +136,7 @@ impl HostsHandle {
                 KernelEvent::Overrun => {
                     self.send(Command::AllLinks(state.links().map(|l| link_info(l, false)).collect()));
                     addresses = true;
+                    all_read = true;
                 }
                 _ => {}
             }
@@ -126,6 +144,11 @@ impl HostsHandle {
         // Links first: entries that went with their link need no mending.
         if !links.is_empty() {
             self.send(Command::Links(links));
+        }
+        if all_read {
+            self.send(Command::Vlans(all_vlans(state), true));
+        } else if !vlans.is_empty() {
+            self.send(Command::Vlans(vlans, false));
         }
         for (interface, address) in mismatches {
             self.send(Command::Mismatch(interface, address));
@@ -162,6 +185,10 @@ fn link_info(link: &siskin_fib::Link, deleted: bool) -> LinkInfo {
         up: link.up,
         carrier: link.carrier,
         master: link.master,
+        kind: link.kind.clone(),
+        lower: link.lower,
+        vlan: link.vlan,
+        vlan_filtering: link.vlan_filtering,
         deleted,
     }
 }
@@ -171,9 +198,39 @@ pub(crate) fn start(kernel: KernelHandle, rib: RibHandle) -> std::io::Result<(Ho
     let (sender, commands) = mpsc::channel();
     let waker = Arc::new(Mutex::new(None));
     let handle = HostsHandle { sender, waker: waker.clone(), active: Arc::default() };
-    let mut hosts = HostsThread { commands, waker, kernel, rib, engine: None, sources: HashMap::new() };
+    let mut hosts = HostsThread { commands, waker, kernel, rib, engine: None, sources: Sources::default() };
     let thread = thread::Builder::new().name("host-routes".into()).spawn(move || hosts.run())?;
     Ok((handle, thread))
+}
+
+/// The builder of each section's routes: all interfaces that a pattern matches are one source in the RIB.
+#[derive(Default)]
+struct Sources {
+    named: HashMap<String, BatchBuilder>,
+    patterns: Vec<(NamePattern, BatchBuilder)>,
+}
+
+impl Sources {
+    fn insert(&mut self, section: &str, builder: BatchBuilder) {
+        if NamePattern::is_pattern(section) {
+            self.patterns.push((NamePattern::new(section), builder));
+            self.patterns.sort_by_key(|(pattern, _)| precedence(pattern));
+        } else {
+            self.named.insert(section.to_owned(), builder);
+        }
+    }
+
+    /// The builder of the section that an interface belongs to.
+    fn of(&mut self, interface: &str) -> Option<&mut BatchBuilder> {
+        if let Some(builder) = self.named.get_mut(interface) {
+            return Some(builder);
+        }
+        self.patterns.iter_mut().find(|(pattern, _)| pattern.matches(interface)).map(|(_, builder)| builder)
+    }
+
+    fn all(&mut self) -> impl Iterator<Item = &mut BatchBuilder> {
+        self.named.values_mut().chain(self.patterns.iter_mut().map(|(_, builder)| builder))
+    }
 }
 
 struct HostsThread {
@@ -182,8 +239,8 @@ struct HostsThread {
     kernel: KernelHandle,
     rib: RibHandle,
     engine: Option<HostRoutes>,
-    /// The builder of each domain's routes, by the domain's name.
-    sources: HashMap<Arc<str>, BatchBuilder>,
+    /// The builders of routes.
+    sources: Sources,
 }
 
 impl HostsThread {
@@ -224,6 +281,7 @@ impl HostsThread {
                 }
             }
             (Command::AllLinks(links), Some(engine)) => engine.resync_links(links, now),
+            (Command::Vlans(vlans, all), Some(engine)) => engine.set_vlans(vlans, all, now),
             (Command::OwnAddresses(own), Some(engine)) => engine.set_own_addresses(own, now),
             (Command::Mismatch(interface, address), Some(engine)) => {
                 engine.kernel_mismatch(interface, address, now);
@@ -237,10 +295,9 @@ impl HostsThread {
     fn configure(&mut self, domains: Vec<Domain>, baseline: Option<Baseline>) {
         let now = clock::now();
         let mut configs = Vec::new();
-        let mut sources = HashMap::new();
+        let mut sources = Sources::default();
         for domain in domains {
-            let builder = BatchBuilder::new(domain.peer, domain.import);
-            sources.insert(Arc::from(domain.name.as_str()), builder);
+            sources.insert(&domain.name, BatchBuilder::new(domain.peer, domain.import));
             configs.push((domain.name, domain.config));
         }
         match &mut self.engine {
@@ -263,6 +320,7 @@ impl HostsThread {
         self.sources = sources;
         if let (Some(baseline), Some(engine)) = (baseline, &mut self.engine) {
             engine.set_own_addresses(baseline.own, now);
+            engine.set_vlans(baseline.vlans, true, now);
             for link in baseline.links {
                 engine.link_event(link, now);
             }
@@ -285,13 +343,13 @@ impl HostsThread {
                     let prefix = Prefix::host(address);
                     let mut attributes = local_attributes(prefix.family(), Origin::Igp);
                     attributes.next_hop.interface = interface;
-                    if let Some(source) = self.sources.get_mut(&domain) {
+                    if let Some(source) = self.sources.of(&domain) {
                         source.announce_local(prefix, &attributes);
                     }
                     tracing::info!(%address, interface = %domain, "host route announced");
                 }
                 Action::Withdraw { domain, address } => {
-                    if let Some(source) = self.sources.get_mut(&domain) {
+                    if let Some(source) = self.sources.of(&domain) {
                         source.withdraw(Prefix::host(address));
                     }
                     tracing::info!(%address, interface = %domain, "host route withdrawn");
@@ -299,7 +357,7 @@ impl HostsThread {
                 Action::Notice(_) => {}
             }
         }
-        for source in self.sources.values_mut() {
+        for source in self.sources.all() {
             if !source.is_empty() {
                 self.rib.send_blocking(RibCommand::Batch(source.take()));
             }

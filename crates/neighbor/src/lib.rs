@@ -11,7 +11,9 @@ pub mod frame;
 mod mac;
 pub mod snoop;
 
-pub use claims::{DomainConfig, EvidenceKind, Gateway, Guard, Limits, Refusal, StateName, Timers, Vm};
+pub use claims::{
+    DomainConfig, EvidenceKind, Gateway, Guard, Limits, Refusal, StateName, Timers, Vm, precedence,
+};
 pub use engine::{Action, Adopted, HostRoute, HostRoutes, LinkInfo, Notice, NoticeKind, PortStatus};
 pub use mac::{Mac, ParseMacError};
 pub use snoop::Waker;

@@ -7,18 +7,22 @@ mod asn;
 mod aspa;
 mod family;
 mod nexthop;
+mod pattern;
 mod peer;
 mod prefix;
 mod time;
+mod vlan;
 mod vrp;
 
 pub use asn::{Asn, ParseAsnError};
 pub use aspa::Aspa;
 pub use family::{Family, FamilyMap, FamilySet};
 pub use nexthop::{GroupTarget, Hop, NextHop, NextHopGroup, Resolution};
+pub use pattern::NamePattern;
 pub use peer::{BgpIdentifier, PeerId, Role, RouteSource};
 pub use prefix::{ParsePrefixError, Prefix, mask};
 pub use time::Timestamp;
+pub use vlan::{PortVlans, VlanRange};
 pub use vrp::Vrp;
 
 /// A kernel interface index (`ifindex`); never zero for a real interface.

@@ -1,12 +1,10 @@
-//! Small nouns of the file: a host with its port, a MAC address, a pattern over interface names.
+//! Small nouns of the file: a host with its port, a MAC address.
 
 use std::fmt;
 use std::net::Ipv6Addr;
 use std::str::FromStr;
 
 use serde::{Serialize, Serializer};
-
-use crate::glob;
 
 /// A server: a DNS name or an address, and a port. Written `name:port`, `192.0.2.1:port` or `[2001:db8::1]:port`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -126,24 +124,5 @@ impl fmt::Debug for MacAddress {
 impl Serialize for MacAddress {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(self)
-    }
-}
-
-/// A pattern over interface names: `swp*`, `eth?`, or a plain name.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
-#[serde(transparent)]
-pub struct NamePattern(pub(crate) String);
-
-impl NamePattern {
-    /// Whether `name` matches: `*` stands for any run of characters, `?` for one.
-    #[must_use]
-    pub fn matches(&self, name: &str) -> bool {
-        glob::matches(&self.0, name)
-    }
-
-    /// The pattern as written.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
     }
 }

@@ -23,7 +23,7 @@ use std::sync::Arc;
 use serde::Serialize;
 use siskin_policy::PolicySet;
 
-pub use address::{HostPort, MacAddress, NamePattern};
+pub use address::{HostPort, MacAddress};
 pub use data::{Irr, PeeringDb, Rpki, RtrServer};
 pub(crate) use edge::range_text;
 pub use edge::{AsnRanges, Blocklist, Checks, Edge, Patterns};

@@ -33,42 +33,55 @@ pub struct DomainLink {
 #[derive(Debug)]
 pub(super) struct Domain {
     pub(super) name: Arc<str>,
-    pub(super) config: DomainConfig,
+    pub(super) config: Arc<DomainConfig>,
+    /// A pattern made it, for one interface.
+    pub(super) instance: bool,
     pub(super) link: Option<DomainLink>,
     /// Ports that are up.
     pub(super) live_ports: usize,
     /// The search for silent declared VMs, while there is one.
     pub(super) search: Option<Search>,
-    pub(super) vm_by_address: BTreeMap<IpAddr, usize>,
-    vms_by_mac: BTreeMap<Mac, SmallVec<[usize; 1]>>,
+    pub(super) vm_by_address: Arc<BTreeMap<IpAddr, usize>>,
+    vms_by_mac: Arc<BTreeMap<Mac, SmallVec<[usize; 1]>>>,
 }
 
 impl Domain {
     pub(super) fn new(name: Arc<str>, config: DomainConfig) -> Domain {
         let mut domain = Domain {
             name,
-            config: DomainConfig::default(),
+            config: Arc::default(),
+            instance: false,
             link: None,
             live_ports: 0,
             search: None,
-            vm_by_address: BTreeMap::new(),
-            vms_by_mac: BTreeMap::new(),
+            vm_by_address: Arc::default(),
+            vms_by_mac: Arc::default(),
         };
         domain.set_config(config);
         domain
     }
 
     pub(super) fn set_config(&mut self, config: DomainConfig) {
-        self.vm_by_address.clear();
-        self.vms_by_mac.clear();
+        let mut vm_by_address = BTreeMap::new();
+        let mut vms_by_mac: BTreeMap<Mac, SmallVec<[usize; 1]>> = BTreeMap::new();
         for (index, vm) in config.vms.iter().enumerate() {
-            self.vms_by_mac.entry(vm.mac).or_default().push(index);
+            vms_by_mac.entry(vm.mac).or_default().push(index);
             for address in &vm.addresses {
                 // The first declaration of an address counts; that there are two is for the configuration to say.
-                self.vm_by_address.entry(*address).or_insert(index);
+                vm_by_address.entry(*address).or_insert(index);
             }
         }
-        self.config = config;
+        self.vm_by_address = Arc::new(vm_by_address);
+        self.vms_by_mac = Arc::new(vms_by_mac);
+        self.config = Arc::new(config);
+    }
+
+    /// Takes over a template's configuration; all interfaces that a pattern matches share one.
+    pub(super) fn follow(&mut self, template: &Domain) {
+        self.config = template.config.clone();
+        self.vm_by_address = template.vm_by_address.clone();
+        self.vms_by_mac = template.vms_by_mac.clone();
+        self.instance = true;
     }
 
     pub(super) fn link_up(&self) -> Option<DomainLink> {

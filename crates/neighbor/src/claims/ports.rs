@@ -27,6 +27,12 @@ impl Claims {
         if let Some(domain) = self.domains.get_mut(&id) {
             domain.link = link;
         }
+        if let Some(index) = was.map(|l| l.index).filter(|index| self.interfaces.get(index) == Some(&id)) {
+            self.interfaces.remove(&index);
+        }
+        if let Some(link) = link {
+            self.interfaces.insert(link.index, id);
+        }
         let was_up = was.is_some_and(|l| l.up);
         let is_up = link.is_some_and(|l| l.up);
         if was_up && !is_up {
