@@ -35,14 +35,20 @@ pub struct HostRouteInterface {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum HostRouteState {
+    /// Declared and not heard, or released by the operator.
+    Standby,
     /// Seen, not announced yet.
     Candidate,
     /// Announced.
     Active,
     /// Announced, and being probed.
     Verify,
-    /// Being withdrawn.
+    /// Withdrawn: another router announces it.
+    Moved,
+    /// Withdrawn: its VM is silent, or its port is down.
     Gone,
+    /// It moved between routers too often and stays where it is for a while.
+    Frozen,
 }
 
 /// An address of a virtual machine.

@@ -224,8 +224,8 @@ fn start(file: PathBuf, loaded: Loaded) -> Result<(Arc<Daemon>, Threads), String
     let (news, rib_events) = mpsc::unbounded_channel();
     let (rib, rib_thread) = core::start(rib_config(&config, router_id, hash_seed), kernel.clone(), news)
         .map_err(|e| failed("RIB", e))?;
-    let (hosts, hosts_thread) =
-        hosts::start(kernel.clone(), rib.clone()).map_err(|e| failed("host-route", e))?;
+    let (hosts, hosts_thread) = hosts::start(kernel.clone(), rib.clone(), &config.router.state_dir)
+        .map_err(|e| failed("host-route", e))?;
     let links = Arc::new(Links::default());
     let counters = Counters::new();
     let setup = kernel_setup(&config, links.clone(), hosts.clone(), counters.kernel.clone());

@@ -1,24 +1,30 @@
 //! The host-route thread: hears VMs on the configured interfaces, keeps their neighbour entries in the kernel, and gives
 //! their addresses to the RIB as routes of a peer of their own kind.
 
+mod bindings;
+mod route;
+
 use std::collections::HashMap;
 use std::net::IpAddr;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use siskin_bgp::attr::Origin;
 use siskin_fib::{KernelEvent, KernelState};
 use siskin_neighbor::{Action, Adopted, DomainConfig, HostRoutes, LinkInfo, Mac, Waker, precedence};
 use siskin_net::{IfIndex, NamePattern, PeerId, PortVlans, Prefix};
-use siskin_rib::{BatchBuilder, ImportProfile};
+use siskin_rib::{BatchBuilder, HostNews, ImportProfile};
 use tokio::sync::oneshot;
 
 use crate::clock;
 use crate::core::{RibCommand, RibHandle};
-use crate::kernel::{KernelCommand, KernelHandle, local_attributes};
+use crate::kernel::{KernelCommand, KernelHandle};
 use crate::peer::lock;
+use bindings::Keeper;
+pub(crate) use route::Identity;
+use route::PendingNews;
 
 /// Rest after an error of the packet sockets.
 const PAUSE: Duration = Duration::from_millis(200);
@@ -67,6 +73,14 @@ fn adopted(neighbor: siskin_fib::OurNeighbor) -> Adopted {
     Adopted { interface: neighbor.interface, address: neighbor.address, mac: Mac(neighbor.mac) }
 }
 
+/// Everything the thread works by.
+pub(crate) struct Setup {
+    pub(crate) domains: Vec<Domain>,
+    pub(crate) identity: Identity,
+    /// At the first time.
+    pub(crate) baseline: Option<Baseline>,
+}
+
 enum Command {
     Links(Vec<LinkInfo>),
     /// All there are: those not named are gone.
@@ -75,7 +89,7 @@ enum Command {
     Vlans(Vec<(IfIndex, PortVlans)>, bool),
     OwnAddresses(Vec<IpAddr>),
     Mismatch(IfIndex, IpAddr),
-    Configure(Vec<Domain>, Option<Baseline>),
+    Configure(Box<Setup>),
     Query(Box<dyn FnOnce(&mut HostRoutes) + Send>),
     Stop,
 }
@@ -87,6 +101,8 @@ pub(crate) struct HostsHandle {
     waker: Arc<Mutex<Option<Waker>>>,
     /// Whether any interface is configured: if not, the thread is told nothing.
     active: Arc<AtomicBool>,
+    /// What others announce, not taken in yet.
+    news: Arc<Mutex<PendingNews>>,
 }
 
 impl HostsHandle {
@@ -104,9 +120,18 @@ impl HostsHandle {
     }
 
     /// The interfaces from now on; with a baseline at the first time.
-    pub(crate) fn configure(&self, domains: Vec<Domain>, baseline: Option<Baseline>) {
-        self.active.store(!domains.is_empty(), Ordering::Release);
-        self.send(Command::Configure(domains, baseline));
+    pub(crate) fn configure(&self, setup: Setup) {
+        self.active.store(!setup.domains.is_empty(), Ordering::Release);
+        self.send(Command::Configure(Box::new(setup)));
+    }
+
+    /// What others announce of our VMs' addresses is different now.
+    pub(crate) fn remote_news(&self, news: Vec<HostNews>) {
+        let found = news.into_iter().map(|news| (news.address, news.remote.map(route::remote)));
+        lock(&self.news).extend(found);
+        if let Some(waker) = &*lock(&self.waker) {
+            waker.wake();
+        }
     }
 
     /// Passes on what concerns VMs: links, our own addresses, neighbour entries of ours that somebody removed.
@@ -194,11 +219,27 @@ fn link_info(link: &siskin_fib::Link, deleted: bool) -> LinkInfo {
 }
 
 /// Starts the thread; it does nothing until it is configured.
-pub(crate) fn start(kernel: KernelHandle, rib: RibHandle) -> std::io::Result<(HostsHandle, JoinHandle<()>)> {
+pub(crate) fn start(
+    kernel: KernelHandle,
+    rib: RibHandle,
+    state_dir: &Path,
+) -> std::io::Result<(HostsHandle, JoinHandle<()>)> {
     let (sender, commands) = mpsc::channel();
     let waker = Arc::new(Mutex::new(None));
-    let handle = HostsHandle { sender, waker: waker.clone(), active: Arc::default() };
-    let mut hosts = HostsThread { commands, waker, kernel, rib, engine: None, sources: Sources::default() };
+    let news = Arc::<Mutex<PendingNews>>::default();
+    let handle = HostsHandle { sender, waker: waker.clone(), active: Arc::default(), news: news.clone() };
+    let mut hosts = HostsThread {
+        commands,
+        waker,
+        news,
+        kernel,
+        rib,
+        state_dir: state_dir.to_owned(),
+        engine: None,
+        keeper: None,
+        identity: None,
+        sources: Sources::default(),
+    };
     let thread = thread::Builder::new().name("host-routes".into()).spawn(move || hosts.run())?;
     Ok((handle, thread))
 }
@@ -236,9 +277,14 @@ impl Sources {
 struct HostsThread {
     commands: mpsc::Receiver<Command>,
     waker: Arc<Mutex<Option<Waker>>>,
+    news: Arc<Mutex<PendingNews>>,
     kernel: KernelHandle,
     rib: RibHandle,
+    state_dir: PathBuf,
     engine: Option<HostRoutes>,
+    /// There as long as the engine is, if the state folder can be written to at all.
+    keeper: Option<Keeper>,
+    identity: Option<Identity>,
     /// The builders of routes.
     sources: Sources,
 }
@@ -256,17 +302,28 @@ impl HostsThread {
                 .collect::<Vec<_>>()
             {
                 if matches!(command, Command::Stop) {
+                    if let (Some(keeper), Some(engine)) = (self.keeper.take(), &self.engine) {
+                        keeper.finish(engine);
+                    }
                     return;
                 }
                 self.execute(command);
             }
             let Some(engine) = &mut self.engine else { continue };
-            match engine.turn(clock::now, None) {
+            let now = clock::now();
+            for (address, remote) in std::mem::take(&mut *lock(&self.news)) {
+                engine.remote(address, remote, now);
+            }
+            let patience = self.keeper.as_ref().and_then(|keeper| keeper.patience(now));
+            match engine.turn(clock::now, patience) {
                 Ok(actions) => self.perform(actions),
                 Err(error) => {
                     tracing::error!(%error, "cannot hear the VMs' ports; trying again");
                     thread::sleep(PAUSE);
                 }
+            }
+            if let (Some(keeper), Some(engine)) = (&mut self.keeper, &self.engine) {
+                keeper.tend(engine, clock::now());
             }
         }
     }
@@ -274,7 +331,7 @@ impl HostsThread {
     fn execute(&mut self, command: Command) {
         let now = clock::now();
         match (command, &mut self.engine) {
-            (Command::Configure(domains, baseline), _) => self.configure(domains, baseline),
+            (Command::Configure(setup), _) => self.configure(*setup),
             (Command::Links(links), Some(engine)) => {
                 for link in links {
                     engine.link_event(link, now);
@@ -292,8 +349,11 @@ impl HostsThread {
         }
     }
 
-    fn configure(&mut self, domains: Vec<Domain>, baseline: Option<Baseline>) {
+    fn configure(&mut self, setup: Setup) {
+        let Setup { domains, identity, baseline } = setup;
         let now = clock::now();
+        self.identity = Some(identity);
+        let mut fresh = false;
         let mut configs = Vec::new();
         let mut sources = Sources::default();
         for domain in domains {
@@ -312,25 +372,45 @@ impl HostsThread {
             None => match HostRoutes::new(configs) {
                 Ok(engine) => {
                     *lock(&self.waker) = Some(engine.waker());
+                    fresh = true;
                     self.engine = Some(engine);
+                    self.keeper = Keeper::start(&self.state_dir)
+                        .inspect_err(
+                            |error| tracing::warn!(%error, "host routes are not kept for the next start"),
+                        )
+                        .ok();
                 }
                 Err(error) => tracing::error!(%error, "host routes cannot be learned"),
             },
         }
         self.sources = sources;
-        if let (Some(baseline), Some(engine)) = (baseline, &mut self.engine) {
+        if let Some(engine) = &mut self.engine {
+            engine.set_identifier(identity.identifier, now);
+        }
+        let Some(engine) = &mut self.engine else { return };
+        let mut left_behind = Vec::new();
+        if let Some(baseline) = baseline {
             engine.set_own_addresses(baseline.own, now);
             engine.set_vlans(baseline.vlans, true, now);
             for link in baseline.links {
                 engine.link_event(link, now);
             }
-            engine.adopt(baseline.left_behind, now);
+            left_behind = baseline.left_behind;
         }
+        // Interfaces that patterns match are domains once their links are known.
+        if fresh {
+            engine.restore(bindings::load(&self.state_dir), now);
+        }
+        engine.adopt(left_behind, now);
     }
 
     /// Does what the machine asks for, in its order. The kernel thread takes commands in order too, so a neighbour entry
     /// is there before the route that the RIB will ask for.
     fn perform(&mut self, actions: Vec<Action>) {
+        let Some(identity) = self.identity else { return };
+        if let Some(keeper) = self.keeper.as_mut().filter(|_| !actions.is_empty()) {
+            keeper.note();
+        }
         for action in actions {
             match action {
                 Action::Install { interface, address, mac } => {
@@ -339,14 +419,19 @@ impl HostsThread {
                 Action::Remove { interface, address } => {
                     self.kernel.send(KernelCommand::Neighbor { interface, address, mac: None });
                 }
-                Action::Announce { domain, interface, address } => {
+                Action::Announce { domain, interface, address, mobility } => {
                     let prefix = Prefix::host(address);
-                    let mut attributes = local_attributes(prefix.family(), Origin::Igp);
-                    attributes.next_hop.interface = interface;
+                    let attributes = route::attributes(prefix.family(), interface, mobility, identity);
                     if let Some(source) = self.sources.of(&domain) {
                         source.announce_local(prefix, &attributes);
                     }
-                    tracing::info!(%address, interface = %domain, "host route announced");
+                    tracing::info!(
+                        %address,
+                        interface = %domain,
+                        sequence = mobility.sequence,
+                        elevated = mobility.elevated,
+                        "host route announced"
+                    );
                 }
                 Action::Withdraw { domain, address } => {
                     if let Some(source) = self.sources.of(&domain) {

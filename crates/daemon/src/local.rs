@@ -11,7 +11,7 @@ use siskin_net::{Family, PeerId, Prefix, RouteSource};
 use siskin_rib::{BatchBuilder, FibAction, ImportProfile, PeerInfo};
 
 use crate::core::{RibCommand, RibHandle};
-use crate::hosts::{Baseline, Domain, HostsHandle};
+use crate::hosts::{Baseline, Domain, HostsHandle, Identity, Setup};
 use crate::kernel::{KernelCommand, KernelHandle, RedistributeSource, local_attributes};
 use crate::peer::{Router, local_import};
 
@@ -134,7 +134,10 @@ impl LocalSources {
         }
         let baseline = if self.listening { None } else { kernel.query(Baseline::of).await };
         self.listening = true;
-        hosts.configure(domains, baseline);
+        let prefixes = domains.iter().flat_map(|domain| domain.config.prefixes.iter().copied()).collect();
+        let identity = Identity { asn: router.asn, identifier: router.identifier };
+        hosts.configure(Setup { domains, identity, baseline });
+        rib.send(RibCommand::WatchHosts { prefixes, told: hosts.clone() }).await;
         for name in gone {
             if let Some(peer) = self.host_routes.remove(&name) {
                 self.end(peer, rib).await;
@@ -215,7 +218,12 @@ fn domain(section: &HostRoutes) -> DomainConfig {
         vms: section
             .vms
             .iter()
-            .map(|vm| Vm { name: vm.name.clone(), mac: Mac(vm.mac.0), addresses: vm.addresses.clone() })
+            .map(|vm| Vm {
+                name: vm.name.clone(),
+                mac: Mac(vm.mac.0),
+                addresses: vm.addresses.clone(),
+                port: vm.port.clone(),
+            })
             .collect(),
         ..DomainConfig::default()
     }

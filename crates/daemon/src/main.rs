@@ -23,6 +23,7 @@ mod readiness;
 mod reload;
 mod restart;
 mod sources;
+mod state_file;
 mod tcp;
 
 use std::io::IsTerminal;

@@ -12,7 +12,8 @@ mod mac;
 pub mod snoop;
 
 pub use claims::{
-    DomainConfig, EvidenceKind, Gateway, Guard, Limits, Refusal, StateName, Timers, Vm, precedence,
+    DeclareError, DomainConfig, EvidenceKind, Gateway, Guard, Limits, Mobility, MoveCounters, MoveRecord,
+    Refusal, Remote, SavedBinding, StateName, Timers, Vm, binding_of, precedence,
 };
 pub use engine::{Action, Adopted, HostRoute, HostRoutes, LinkInfo, Notice, NoticeKind, PortStatus};
 pub use mac::{Mac, ParseMacError};

@@ -86,6 +86,8 @@ pub struct PathAttributes {
     pub unknown: Vec<UnknownAttribute>,
     /// Local weight, higher wins before LOCAL_PREF; never sent.
     pub weight: u32,
+    /// Our AS number is put before the path this many times more when it is told to another AS; never sent.
+    pub border_prepend: u8,
 }
 
 impl PathAttributes {
@@ -108,6 +110,7 @@ impl PathAttributes {
             otc: None,
             unknown: Vec::new(),
             weight: 0,
+            border_prepend: 0,
         }
     }
 }

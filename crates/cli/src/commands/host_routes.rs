@@ -41,10 +41,13 @@ pub(super) fn render(host_routes: &HostRoutes, look: Look) -> String {
         let probes =
             if route.probes > 0 { format!(" ({} probes unanswered)", route.probes) } else { String::new() };
         let (tone, state) = match route.state {
+            HostRouteState::Standby => (Tone::Dim, "standby"),
             HostRouteState::Candidate => (Tone::Warn, "candidate"),
             HostRouteState::Active => (Tone::Good, "active"),
             HostRouteState::Verify => (Tone::Warn, "verify"),
+            HostRouteState::Moved => (Tone::Dim, "moved"),
             HostRouteState::Gone => (Tone::Dim, "gone"),
+            HostRouteState::Frozen => (Tone::Bad, "frozen"),
         };
         routes.row([
             route.address.to_string().into(),

@@ -150,7 +150,13 @@ impl Checker<'_> {
             }
             let key = Spanned { value: name.value.clone(), at: name.at };
             if self.is_first(&mut names, key, |n| format!("there are two VMs `{n}`")) {
-                vms.push(Vm { name: name.value, mac: mac.value, addresses: mine });
+                if let Some(port) = raw.port.as_ref().filter(|port| !is_interface(&port.value)) {
+                    self.report
+                        .error(port.at, format!("\"{}\" cannot be an interface's name", port.value))
+                        .label("expected the name of the VM's port, like tap100i0");
+                }
+                let port = raw.port.map(|port| port.value);
+                vms.push(Vm { name: name.value, mac: mac.value, addresses: mine, port });
             }
         }
         vms

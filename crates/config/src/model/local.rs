@@ -156,4 +156,7 @@ pub struct Vm {
     pub mac: MacAddress,
     /// Its addresses, each within the interface's prefixes; never empty.
     pub addresses: Vec<IpAddr>,
+    /// The name of its port; `None`: it may be behind any.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub port: Option<String>,
 }

@@ -23,7 +23,7 @@ use std::sync::Arc;
 use serde::Serialize;
 use siskin_policy::PolicySet;
 
-pub use address::{HostPort, MacAddress};
+pub use address::MacAddress;
 pub use data::{Irr, PeeringDb, Rpki, RtrServer};
 pub(crate) use edge::range_text;
 pub use edge::{AsnRanges, Blocklist, Checks, Edge, Patterns};
@@ -37,6 +37,7 @@ pub use routes::{Bfd, NextHopMode, PolicyChoice, RouteSettings};
 pub use rule::{Mark, Rule};
 pub use secret::Secret;
 pub use session::{AddPath, AddPathSend, AsnRule, GracefulRestart, PeerKind, SessionSettings, Ttl};
+pub use siskin_net::HostPort;
 
 use crate::not_yet::NotYet;
 

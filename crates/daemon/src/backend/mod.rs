@@ -251,10 +251,13 @@ fn host_route(route: siskin_neighbor::HostRoute) -> HostRoute {
         port: route.port_name.map(|p| p.to_string()).unwrap_or_default(),
         vm: route.vm,
         state: match route.state {
+            StateName::Standby => HostRouteState::Standby,
             StateName::Candidate => HostRouteState::Candidate,
             StateName::Active => HostRouteState::Active,
             StateName::Verify | StateName::Unverified | StateName::Contested => HostRouteState::Verify,
+            StateName::Moved => HostRouteState::Moved,
             StateName::Gone => HostRouteState::Gone,
+            StateName::Frozen => HostRouteState::Frozen,
         },
         announced: route.announced,
         age_s: now.since(route.since).as_secs(),

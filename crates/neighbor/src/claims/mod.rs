@@ -8,38 +8,45 @@
 //! Never, whatever is sent: an address outside the domain's prefixes, two owners of one address, more than the limits.
 
 mod config;
+mod declare;
 mod domain;
 pub mod machine;
+mod mobility;
 mod output;
 mod port;
 mod ports;
 mod rate;
+mod remote;
+mod saved;
 mod seek;
 mod table;
 mod templates;
 mod view;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use siskin_net::{IfIndex, NamePattern, Timestamp};
+use siskin_net::{BgpIdentifier, IfIndex, NamePattern, Timestamp};
 use smallvec::SmallVec;
 
 pub use crate::frame::EvidenceKind;
 use crate::frame::{FrameError, Sighting};
 use crate::mac::Mac;
 pub use config::{
-    DomainConfig, Gateway, Guard, Limits, MAX_CLAIMS, MAX_INSTANCES, Timers, Vm, is_host_address,
+    DomainConfig, Gateway, Guard, Limits, MAX_CLAIMS, MAX_INSTANCES, MOVES, MOVES_WITHIN, Timers, Vm,
+    is_host_address,
 };
 use domain::Domain;
 pub use domain::{DomainId, DomainLink};
 pub use machine::StateName;
-use machine::{Binding, Event, State};
+use machine::{Binding, Event, Stand, State};
+pub use mobility::{DeclareError, Mobility, Remote, SavedBinding, binding_of};
 pub use output::{Action, Notice, NoticeKind, Output, Refusal};
 use port::Port;
 pub use port::PortCounters;
+pub use remote::{MAX_REMOTES, MoveCounters, MoveRecord};
 use table::{Claim, Key, Timer};
 pub use templates::precedence;
 pub use view::{ClaimView, PortView};
@@ -52,6 +59,14 @@ const MOVE_BURST: u32 = 5;
 /// Repairs of one address at once, and then one in this time: whoever fights us must not make us busy.
 const MEND_INTERVAL: Duration = Duration::from_secs(1);
 const MEND_BURST: u32 = 5;
+
+/// Times an address that was not announced becomes so: five at once, then one in this time. With the withdrawals in
+/// between these are ten changes a minute in BGP.
+const ARRIVAL_INTERVAL: Duration = Duration::from_secs(12);
+const ARRIVAL_BURST: u32 = 5;
+
+/// Addresses that one RARP frame takes over from other routers: no VM has more, and digests may collide.
+const MAX_REVERSE: usize = 64;
 
 /// Notices of one address: so many at once, then one in this time.
 const NOTICE_INTERVAL: Duration = Duration::from_secs(10);
@@ -67,11 +82,23 @@ pub struct Claims {
     next_domain: u32,
     interfaces: BTreeMap<IfIndex, DomainId>,
     ports: BTreeMap<IfIndex, Port>,
+    port_names: BTreeMap<Arc<str>, IfIndex>,
     claims: BTreeMap<Key, Claim>,
     by_mac: BTreeMap<(DomainId, Mac), SmallVec<[IpAddr; 2]>>,
     by_address: BTreeMap<IpAddr, SmallVec<[DomainId; 1]>>,
     deadlines: BTreeSet<(Timestamp, Timer)>,
     own: BTreeSet<IpAddr>,
+    /// Our BGP Identifier.
+    identifier: BgpIdentifier,
+    /// What other routers announce.
+    remotes: BTreeMap<IpAddr, Remote>,
+    remotes_by_binding: BTreeMap<u32, SmallVec<[IpAddr; 2]>>,
+    /// Sequence numbers of addresses without a claim, and when that ended.
+    memory: BTreeMap<Key, (u32, Timestamp)>,
+    /// The port's name of an owner that was not heard since the start.
+    expected: BTreeMap<Key, Arc<str>>,
+    history: VecDeque<MoveRecord>,
+    move_counters: MoveCounters,
     outputs: Vec<Output>,
 }
 
@@ -129,16 +156,19 @@ impl Claims {
         let refused: Vec<Key> = self
             .claims
             .iter()
-            .filter(|((id, address), claim)| {
-                let domain = self.domains.get(id);
-                self.own.contains(address)
-                    || domain.is_none_or(|d| d.permits(*address, claim.owner.mac).is_err())
-            })
+            .filter(|(key, claim)| !self.allows(**key, claim))
             .map(|(key, _)| *key)
             .collect();
         for key in refused {
             self.settle(key, None, now);
         }
+        self.await_declared(now);
+        let permitted = |address: &IpAddr| self.domains.values().any(|d| d.config.permits(*address));
+        let outside: Vec<IpAddr> = self.remotes.keys().filter(|a| !permitted(a)).copied().collect();
+        for address in outside {
+            self.forget_remote(address);
+        }
+        self.hear_all_remotes(now);
         let mut surplus = Vec::new();
         for port in self.ports.values() {
             let limit = self.domains.get(&port.domain).map_or(0, |d| d.config.limits.per_port);
@@ -219,7 +249,8 @@ impl Claims {
         Ok(Judged::Accepted)
     }
 
-    /// RARP names a MAC address alone: all addresses declared for it or bound to it are there.
+    /// RARP names a MAC address alone: all addresses declared for it or bound to it are there, and those that another
+    /// router announces for it. It is the first that a hypervisor sends for a VM that has moved.
     fn reverse(
         &mut self,
         id: DomainId,
@@ -229,7 +260,12 @@ impl Claims {
     ) -> Result<Judged, Refusal> {
         let bound = self.by_mac.get(&(id, seen.mac)).into_iter().flatten().copied();
         let declared = self.domains.get(&id).into_iter().flat_map(|d| d.declared_of(seen.mac));
-        let addresses: BTreeSet<IpAddr> = bound.chain(declared).collect();
+        let elsewhere = self.announced_elsewhere_for(seen.mac);
+        let permitted = |address: &IpAddr| {
+            self.domains.get(&id).is_some_and(|domain| domain.permits(*address, seen.mac).is_ok())
+        };
+        let moved = elsewhere.filter(permitted).take(MAX_REVERSE);
+        let addresses: BTreeSet<IpAddr> = bound.chain(declared).chain(moved).collect();
         let mut judged = Ok(Judged::Unrelated);
         for address in addresses {
             let key = (id, address);
@@ -254,6 +290,8 @@ impl Claims {
             return Err(Refusal::Forbidden);
         }
         domain.permits(key.1, here.mac)?;
+        self.expected_at(key, here)?;
+        self.may_take_over(key, here.mac)?;
         let open = domain.config.guard == Guard::Open;
         if !self.claims.get(&key).is_some_and(|claim| claim.state.in_kernel())
             && !self.free_elsewhere(key, here, kind, now)?
@@ -265,9 +303,15 @@ impl Claims {
         let same_port = claim.owner.port.is_none_or(|port| Some(port) == here.port);
         let refusal = if same_port { Refusal::WrongMac } else { Refusal::WrongPort };
         let tentative = kind.is_tentative();
-        let gone = claim.state == State::Gone;
+        let absent = matches!(claim.state, State::Gone | State::Standby { .. } | State::Moved { .. });
         let candidate = matches!(claim.state, State::Candidate { .. });
-        let event = if same_mac && (same_port || gone && tentative) {
+        if let State::Frozen { stand } = claim.state {
+            let stays = stand != Stand::Here && self.remotes.contains_key(&key.1);
+            if stays || !same_mac || !same_port {
+                return Err(Refusal::Damped);
+            }
+        }
+        let event = if same_mac && (same_port || absent && tentative) {
             if tentative { Event::OwnerTentative(here) } else { Event::Owner(here) }
         } else if tentative && (!same_mac || candidate) {
             return Err(refusal);
@@ -293,7 +337,7 @@ impl Claims {
     /// whether it still is: its own MAC address gets the address there as it would from another port of the same domain
     /// (`false`: that has begun), others when it has proved silent. What is less than alive gives way to its own MAC
     /// address.
-    fn free_elsewhere(
+    pub(super) fn free_elsewhere(
         &mut self,
         key: Key,
         here: Binding,
@@ -301,17 +345,23 @@ impl Claims {
         now: Timestamp,
     ) -> Result<bool, Refusal> {
         let tentative = kind.is_tentative();
-        let anybody = self.is_open(key.0) && !tentative;
+        let anybody = self.is_open(key) && !tentative;
         let holders = self.by_address.get(&key.1).into_iter().flatten();
         let others: SmallVec<[Key; 2]> = holders.filter(|id| **id != key.0).map(|id| (*id, key.1)).collect();
         for other in others {
             let Some(claim) = self.claims.get(&other) else { continue };
-            let open_there = self.is_open(other.0);
+            let open_there = self.is_open(other);
             let same_mac = claim.owner.mac == here.mac;
             match claim.state {
                 State::Candidate { .. } if tentative => {}
                 State::Candidate { .. } => self.settle(other, None, now),
-                State::Gone | State::Unverified { .. } if same_mac => self.settle(other, None, now),
+                // It waits for its VM there as here.
+                State::Standby { .. } if claim.owner.port.is_none() => {}
+                State::Standby { .. } | State::Gone | State::Moved { .. } | State::Unverified { .. }
+                    if same_mac =>
+                {
+                    self.settle(other, None, now);
+                }
                 State::Active | State::Verify { .. } | State::Contested { .. } if anybody && open_there => {
                     self.take_from(other, here, kind, now)?;
                     return Ok(false);
@@ -328,10 +378,6 @@ impl Claims {
             }
         }
         Ok(true)
-    }
-
-    fn is_open(&self, id: DomainId) -> bool {
-        self.domains.get(&id).is_some_and(|domain| domain.config.guard == Guard::Open)
     }
 
     /// Under the open guard the last to speak has an address, whichever domain it is in.
@@ -354,24 +400,38 @@ impl Claims {
     pub fn adopt(&mut self, interface: IfIndex, address: IpAddr, mac: Mac, now: Timestamp) -> bool {
         let home = self.interfaces.get(&interface).and_then(|id| Some((*id, self.domains.get(id)?)));
         let wanted = home.filter(|(id, domain)| {
-            let elsewhere =
-                self.by_address.get(&address).is_some_and(|holders| holders.iter().any(|d| d != id));
+            let elsewhere = |d| self.claims.get(&(d, address)).is_some_and(|c| c.state.in_kernel());
+            let holders = self.by_address.get(&address);
             mac.is_station()
                 && domain.permits(address, mac).is_ok()
                 && !self.own.contains(&address)
-                && self.claims.len() < MAX_CLAIMS
-                && !elsewhere
+                && !holders.into_iter().flatten().any(|d| d != id && elsewhere(*d))
+                && match self.claims.get(&(*id, address)) {
+                    Some(claim) => claim.state.in_kernel() || claim.owner.mac == mac,
+                    None => self.claims.len() < MAX_CLAIMS,
+                }
         });
         let Some((id, domain)) = wanted else {
             self.outputs.push(Output::Action(Action::Remove { interface, address }));
             return false;
         };
         let key = (id, address);
-        if !self.claims.contains_key(&key) {
+        let known = self.claims.get(&key);
+        if !known.is_some_and(|claim| claim.state.in_kernel()) {
             let live = domain.live_ports > 0 && domain.link_up().is_some();
             // Within two seconds all are probed, not all at once.
             let first_look = Duration::from_millis(8) * u32::from(domain::scatter(address));
-            self.insert_adopted(key, machine::adopt(mac, live, first_look), interface, now);
+            let sequence = known.map_or(0, |claim| claim.sequence);
+            // Whether it is still ours to announce is seen first.
+            let remote = self.remotes.get(&address).copied();
+            let step = machine::adopt(mac, live && remote.is_none(), first_look);
+            self.insert(key, &step, (interface, EvidenceKind::Adopted, sequence), now);
+            if let Some(remote) = remote {
+                self.hear_remote(key, remote, now);
+                if live {
+                    self.port_event(key, Event::PortBack, now);
+                }
+            }
         }
         true
     }
@@ -414,6 +474,7 @@ impl Claims {
                     Timer::Carrier(port) => self.carrier_due(port, now),
                     Timer::Greeting(port) => self.greeting_due(port, now),
                     Timer::Seek(domain) => self.seek_due(domain, now),
+                    Timer::Mark(key) => self.mark_due(key, now),
                 }
             }
         }

@@ -41,6 +41,7 @@ impl Claims {
             for key in self.keys_of(id) {
                 self.port_back(key, now);
             }
+            self.presume_all(id, now);
         }
         let mac = |link: Option<DomainLink>| link.map(|l| l.mac);
         if is_up && was.is_some() && mac(was) != mac(link) {
@@ -81,9 +82,12 @@ impl Claims {
             return;
         }
         let port = self.ports.entry(index).or_insert_with(|| Port::new(id, name.clone()));
-        if port.name != *name {
-            port.name = name.clone();
+        let renamed = (port.name != *name).then(|| std::mem::replace(&mut port.name, name.clone()));
+        self.port_names.insert(name.clone(), index);
+        if let Some(before) = renamed {
+            self.unname(&before, index);
         }
+        let Some(port) = self.ports.get_mut(&index) else { return };
         let was_up = std::mem::replace(&mut port.up, up);
         if up && !was_up {
             self.port_came_up(index, id, now);
@@ -109,6 +113,7 @@ impl Claims {
             }
         }
         self.greet(index, now);
+        self.presume(index, now);
         self.seek(id, now);
     }
 
@@ -125,7 +130,14 @@ impl Claims {
         }
         self.disarm_carrier(index);
         if let Some(port) = self.ports.remove(&index) {
+            self.unname(&port.name, index);
             self.set_timer(Timer::Greeting(index), port.greeting.map(|g| g.due), None);
+        }
+    }
+
+    fn unname(&mut self, name: &Arc<str>, index: IfIndex) {
+        if self.port_names.get(name) == Some(&index) {
+            self.port_names.remove(name);
         }
     }
 
@@ -182,7 +194,7 @@ impl Claims {
         self.set_timer(Timer::Greeting(index), was.map(|g| g.due), next.map(|g| g.due));
     }
 
-    fn ports_of(&self, id: DomainId) -> Vec<IfIndex> {
+    pub(super) fn ports_of(&self, id: DomainId) -> Vec<IfIndex> {
         self.ports.iter().filter(|(_, port)| port.domain == id).map(|(index, _)| *index).collect()
     }
 

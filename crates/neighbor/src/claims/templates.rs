@@ -31,7 +31,7 @@ impl Claims {
 
     /// The domain of an interface that a pattern matches, made if it is not there yet; `None`: none matches, or there
     /// are [`MAX_INSTANCES`].
-    pub fn instantiate(&mut self, name: &str) -> Option<DomainId> {
+    pub fn instantiate(&mut self, name: &str, now: Timestamp) -> Option<DomainId> {
         if let Some(id) = self.domain(name) {
             return Some(id);
         }
@@ -40,7 +40,12 @@ impl Claims {
         }
         let mut domain = Domain::new(Arc::from(name), DomainConfig::default());
         domain.follow(self.template(name)?);
-        Some(self.add_domain(domain))
+        let id = self.add_domain(domain);
+        let awaited: Vec<_> = self.domains.get(&id).map(|d| d.awaited().collect()).unwrap_or_default();
+        for address in awaited {
+            self.settle((id, address), None, now);
+        }
+        Some(id)
     }
 
     /// Whether a pattern made this domain.
@@ -63,6 +68,9 @@ impl Claims {
 
     /// Drops a domain with its ports and claims.
     pub fn discard(&mut self, id: DomainId, now: Timestamp) {
+        if let Some(domain) = self.domains.get_mut(&id) {
+            domain.undeclare_all();
+        }
         self.set_link(id, None, now);
         self.end_search(id);
         if let Some(domain) = self.domains.remove(&id) {

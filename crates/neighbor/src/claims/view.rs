@@ -7,7 +7,7 @@ use siskin_net::{IfIndex, Timestamp};
 
 use super::machine::StateName;
 use super::port::PortCounters;
-use super::{Claims, EvidenceKind};
+use super::{Claims, EvidenceKind, Mobility, Remote};
 use crate::Mac;
 
 /// One claim, as it is now.
@@ -29,6 +29,12 @@ pub struct ClaimView<'a> {
     pub state: StateName,
     /// Whether it is announced.
     pub announced: bool,
+    /// Whether its neighbour entry is in the kernel.
+    pub installed: bool,
+    /// What goes with its route while it is announced; else the highest sequence number seen.
+    pub mobility: Mobility,
+    /// What another router announces for the address.
+    pub remote: Option<Remote>,
     /// When it came into that state.
     pub since: Timestamp,
     /// The last evidence for it.
@@ -74,12 +80,15 @@ impl Claims {
                 port_name: claim.owner.port.and_then(|p| self.ports.get(&p)).map(|p| &p.name),
                 state: claim.state.name(),
                 announced: claim.state.announced(),
+                installed: claim.state.in_kernel(),
+                mobility: claim.mobility(),
+                remote: self.remotes.get(address).copied(),
                 since: claim.since,
                 evidence: claim.evidence,
                 evidence_at: claim.evidence_at,
                 probes_sent: claim.probes_sent,
                 moves: claim.moves,
-                vm: domain.declared(*address).map(|(name, _)| name),
+                vm: domain.declared(*address).map(|d| &*d.name),
             })
         })
     }

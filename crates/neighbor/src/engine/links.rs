@@ -181,7 +181,7 @@ impl HostRoutes {
             self.leave(index, now);
         }
         // Leaving ends the domain of an interface that only a pattern names.
-        if let Some(domain) = self.domain_of(&link).or_else(|| self.new_instance(&link)) {
+        if let Some(domain) = self.domain_of(&link).or_else(|| self.new_instance(&link, now)) {
             self.enter(&link, Home { domain, reach }, now);
         }
         self.settle_port(&link, now);
@@ -208,11 +208,11 @@ impl HostRoutes {
     }
 
     /// Patterns are for interfaces that stand alone: a bridge's port is heard by the bridge's domain.
-    fn new_instance(&mut self, link: &LinkInfo) -> Option<DomainId> {
+    fn new_instance(&mut self, link: &LinkInfo, now: Timestamp) -> Option<DomainId> {
         if self.is_bridge_port(link) || self.claims.domain(&link.name).is_some() {
             return None;
         }
-        self.claims.instantiate(&link.name)
+        self.claims.instantiate(&link.name, now)
     }
 
     fn is_bridge_port(&self, link: &LinkInfo) -> bool {

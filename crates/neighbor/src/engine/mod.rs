@@ -9,6 +9,7 @@
 
 mod ears;
 mod links;
+mod moves;
 mod view;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -262,7 +263,10 @@ impl HostRoutes {
             NoticeKind::Refused(why, _) if why.is_suspicious() => tracing::warn!(domain, port, "{notice}"),
             NoticeKind::Refused(..) => tracing::debug!(domain, port, "{notice}"),
             NoticeKind::Silent | NoticeKind::Moved => tracing::info!(domain, port, "{notice}"),
-            NoticeKind::Mended => tracing::warn!(domain, port, "{notice}"),
+            NoticeKind::TakenOver | NoticeKind::Yielded => tracing::info!(domain, port, "{notice}"),
+            NoticeKind::Mended | NoticeKind::Duplicate | NoticeKind::Frozen => {
+                tracing::warn!(domain, port, "{notice}")
+            }
         }
     }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use siskin_net::{IfIndex, Timestamp};
 
 use super::HostRoutes;
-use crate::claims::{EvidenceKind, PortCounters, StateName};
+use crate::claims::{EvidenceKind, Mobility, PortCounters, Remote, StateName};
 use crate::mac::Mac;
 
 /// A host route, or an address on its way to become one or that was one.
@@ -30,6 +30,10 @@ pub struct HostRoute {
     pub state: StateName,
     /// Whether it is announced.
     pub announced: bool,
+    /// What goes with its route while it is announced; else the highest sequence number seen.
+    pub mobility: Mobility,
+    /// What another router announces for the address.
+    pub remote: Option<Remote>,
     /// When it came into that state.
     pub since: Timestamp,
     /// The last evidence for it.
@@ -82,6 +86,8 @@ impl HostRoutes {
             port_name: claim.port_name.cloned(),
             state: claim.state,
             announced: claim.announced,
+            mobility: claim.mobility,
+            remote: claim.remote,
             since: claim.since,
             last_evidence: claim.evidence,
             last_evidence_at: claim.evidence_at,

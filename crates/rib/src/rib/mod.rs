@@ -11,6 +11,7 @@ mod restart;
 mod scope;
 mod turn;
 mod walk;
+mod watch;
 
 use std::sync::Arc;
 
@@ -26,11 +27,13 @@ use crate::peers::{Peer, Peers};
 use crate::table::Table;
 use kernel::KernelState;
 use walk::Walks;
+use watch::Watch;
 
 pub use event::{Judged, LimitEvent, LimitKind, LimitOf, RibEvent};
 pub use explain::{CheckOutcome, ExplainedPath, Explanation, ExportOutcome, Lost, PolicyTrace};
 pub use kernel::FibUpdate;
 pub use query::{Cursor, ExportedRoute, Memory, Page, PathView, PeerCounts, Route, TableCounts, View};
+pub use watch::{HostNews, RemoteHost};
 
 /// Dead sessions of a peer whose paths may be in the tables at the same time; sessions are told apart by a `u8`.
 const MAX_UNSWEPT: u8 = 200;
@@ -45,6 +48,7 @@ pub struct Rib {
     groups: Groups,
     walks: Walks,
     kernel: KernelState,
+    watch: Watch,
     facts: Arc<Facts>,
     events: Vec<RibEvent>,
     /// We have restarted and wait for the peers' tables: nothing is decided or sent (RFC 4724 section 4.1).
@@ -72,6 +76,7 @@ impl Rib {
             groups: Groups::default(),
             walks: Walks::default(),
             kernel: KernelState::default(),
+            watch: Watch::default(),
             facts: Arc::default(),
             events: Vec::new(),
             held: false,

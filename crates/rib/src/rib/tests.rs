@@ -15,6 +15,7 @@ use siskin_net::{Asn, BgpIdentifier, Hop, Prefix, RouteSource};
 use siskin_policy::{Builtin, Compiled, PolicySet, PolicySource, RuleSource, Sets};
 
 mod restart;
+mod watch;
 
 use super::*;
 use crate::batch::BatchBuilder;

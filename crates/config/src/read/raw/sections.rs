@@ -262,6 +262,7 @@ pub(crate) struct RawVm {
     pub(crate) name: Key<String>,
     pub(crate) mac: Key<MacAddress>,
     pub(crate) addresses: Key<List<IpAddr>>,
+    pub(crate) port: Key<String>,
 }
 
 impl RawVm {
@@ -272,6 +273,7 @@ impl RawVm {
                 name: section.get("name", report, name),
                 mac: section.get("mac", report, |v, r| v.parsed("a MAC address", r, str::parse)),
                 addresses: section.get("addresses", report, |v, r| v.list("addresses", r, Value::address)),
+                port: section.get("port", report, name),
             };
             missing(&mut section, &["name", "mac", "addresses"], report);
             section.finish(report);

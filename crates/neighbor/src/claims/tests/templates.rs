@@ -17,7 +17,7 @@ fn taps(guard: Guard) -> World {
 
 fn tap_comes(world: &mut World, tap: IfIndex) {
     let name = format!("tap{tap}");
-    let id = world.claims.instantiate(&name).unwrap();
+    let id = world.claims.instantiate(&name, world.now).unwrap();
     world.claims.set_link(id, Some(DomainLink { index: tap, mac: TAP_MAC, up: true }), world.now);
     world.claims.set_port(tap, &Arc::from(name), id, true, world.now);
 }
@@ -35,7 +35,7 @@ fn installed_on(world: &mut World) -> Vec<(IfIndex, bool)> {
 #[test]
 fn each_interface_is_a_domain_of_its_own() {
     let mut world = taps(Guard::Pinned);
-    assert_eq!(world.claims.instantiate("eth0"), None, "no pattern matches");
+    assert_eq!(world.claims.instantiate("eth0", world.now), None, "no pattern matches");
     let seen = Sighting { mac: mac(1), vlan: None, address: Some(ip(V4)), kind: EvidenceKind::ArpRequest };
     world.claims.sighted(2, Ok(seen), world.now);
     assert_eq!(installed_on(&mut world), [(2, true)]);
