@@ -14,8 +14,8 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use siskin_fib::{KernelEvent, KernelState};
-use siskin_neighbor::{Action, Adopted, DomainConfig, HostRoutes, LinkInfo, Mac, Waker};
-use siskin_net::{IfIndex, PeerId, Prefix};
+use siskin_neighbor::{Action, Adopted, DomainConfig, HostRoutes, LinkInfo, Mac, Waker, precedence};
+use siskin_net::{IfIndex, NamePattern, PeerId, PortVlans, Prefix};
 use siskin_rib::{BatchBuilder, HostNews, ImportProfile};
 use tokio::sync::oneshot;
 
@@ -44,6 +44,7 @@ pub(crate) struct Domain {
 /// The kernel's state when host routes begin.
 pub(crate) struct Baseline {
     pub(crate) links: Vec<LinkInfo>,
+    pub(crate) vlans: Vec<(IfIndex, PortVlans)>,
     pub(crate) own: Vec<IpAddr>,
     pub(crate) left_behind: Vec<Adopted>,
 }
@@ -53,6 +54,7 @@ impl Baseline {
     pub(crate) fn of(view: &mut crate::kernel::View<'_>) -> Baseline {
         Baseline {
             links: view.state.links().map(|l| link_info(l, false)).collect(),
+            vlans: all_vlans(view.state),
             own: view.state.addresses().map(|a| a.address).collect(),
             left_behind: view
                 .fib
@@ -64,6 +66,10 @@ impl Baseline {
                 .collect(),
         }
     }
+}
+
+fn all_vlans(state: &KernelState) -> Vec<(IfIndex, PortVlans)> {
+    state.vlans().map(|(port, vlans)| (port, vlans.clone())).collect()
 }
 
 fn adopted(neighbor: siskin_fib::OurNeighbor) -> Adopted {
@@ -82,6 +88,8 @@ enum Command {
     Links(Vec<LinkInfo>),
     /// All there are: those not named are gone.
     AllLinks(Vec<LinkInfo>),
+    /// VLANs of bridges' ports; with `true` of all: those not named have none.
+    Vlans(Vec<(IfIndex, PortVlans)>, bool),
     OwnAddresses(Vec<IpAddr>),
     Mismatch(IfIndex, IpAddr),
     Configure(Box<Setup>),
@@ -142,9 +150,18 @@ impl HostsHandle {
             return;
         }
         let (mut links, mut mismatches, mut addresses) = (Vec::new(), Vec::new(), false);
+        let (mut vlans, mut all_read) = (Vec::new(), false);
         for event in events {
             match event {
-                KernelEvent::Link { link, deleted } => links.push(link_info(link, *deleted)),
+                KernelEvent::Link { link, deleted } => {
+                    // The VLANs were read when this came.
+                    all_read |= link.vlan_filtering;
+                    links.push(link_info(link, *deleted));
+                }
+                KernelEvent::Bridge(note) => match &note.vlans {
+                    Some(of_port) => vlans.push((note.port, of_port.clone())),
+                    None => all_read = true,
+                },
                 KernelEvent::Address { .. } => addresses = true,
                 KernelEvent::Neighbor { neighbor, deleted: true }
                     if neighbor.protocol == siskin_fib::PROTOCOL =>
@@ -154,6 +171,7 @@ impl HostsHandle {
                 KernelEvent::Overrun => {
                     self.send(Command::AllLinks(state.links().map(|l| link_info(l, false)).collect()));
                     addresses = true;
+                    all_read = true;
                 }
                 _ => {}
             }
@@ -161,6 +179,11 @@ impl HostsHandle {
         // Links first: entries that went with their link need no mending.
         if !links.is_empty() {
             self.send(Command::Links(links));
+        }
+        if all_read {
+            self.send(Command::Vlans(all_vlans(state), true));
+        } else if !vlans.is_empty() {
+            self.send(Command::Vlans(vlans, false));
         }
         for (interface, address) in mismatches {
             self.send(Command::Mismatch(interface, address));
@@ -207,6 +230,10 @@ fn link_info(link: &siskin_fib::Link, deleted: bool) -> LinkInfo {
         up: link.up,
         carrier: link.carrier,
         master: link.master,
+        kind: link.kind.clone(),
+        lower: link.lower,
+        vlan: link.vlan,
+        vlan_filtering: link.vlan_filtering,
         deleted,
     }
 }
@@ -242,10 +269,40 @@ pub(crate) fn start(
         engine: None,
         keeper: None,
         identity: None,
-        sources: HashMap::new(),
+        sources: Sources::default(),
     };
     let thread = thread::Builder::new().name("host-routes".into()).spawn(move || hosts.run())?;
     Ok((handle, thread))
+}
+
+/// The builder of each section's routes: all interfaces that a pattern matches are one source in the RIB.
+#[derive(Default)]
+struct Sources {
+    named: HashMap<String, BatchBuilder>,
+    patterns: Vec<(NamePattern, BatchBuilder)>,
+}
+
+impl Sources {
+    fn insert(&mut self, section: &str, builder: BatchBuilder) {
+        if NamePattern::is_pattern(section) {
+            self.patterns.push((NamePattern::new(section), builder));
+            self.patterns.sort_by_key(|(pattern, _)| precedence(pattern));
+        } else {
+            self.named.insert(section.to_owned(), builder);
+        }
+    }
+
+    /// The builder of the section that an interface belongs to.
+    fn of(&mut self, interface: &str) -> Option<&mut BatchBuilder> {
+        if let Some(builder) = self.named.get_mut(interface) {
+            return Some(builder);
+        }
+        self.patterns.iter_mut().find(|(pattern, _)| pattern.matches(interface)).map(|(_, builder)| builder)
+    }
+
+    fn all(&mut self) -> impl Iterator<Item = &mut BatchBuilder> {
+        self.named.values_mut().chain(self.patterns.iter_mut().map(|(_, builder)| builder))
+    }
 }
 
 struct HostsThread {
@@ -263,8 +320,8 @@ struct HostsThread {
     /// There as long as the engine is, if the state folder can be written to at all.
     keeper: Option<Keeper>,
     identity: Option<Identity>,
-    /// The builder of each domain's routes, by the domain's name.
-    sources: HashMap<Arc<str>, BatchBuilder>,
+    /// The builders of routes.
+    sources: Sources,
 }
 
 impl HostsThread {
@@ -324,6 +381,7 @@ impl HostsThread {
                 }
             }
             (Command::AllLinks(links), Some(engine)) => engine.resync_links(links, now),
+            (Command::Vlans(vlans, all), Some(engine)) => engine.set_vlans(vlans, all, now),
             (Command::OwnAddresses(own), Some(engine)) => engine.set_own_addresses(own, now),
             (Command::Mismatch(interface, address), Some(engine)) => {
                 engine.kernel_mismatch(interface, address, now);
@@ -338,11 +396,11 @@ impl HostsThread {
         let Setup { domains, identity, baseline } = setup;
         let now = clock::now();
         self.identity = Some(identity);
+        let mut fresh = false;
         let mut configs = Vec::new();
-        let mut sources = HashMap::new();
+        let mut sources = Sources::default();
         for domain in domains {
-            let builder = BatchBuilder::new(domain.peer, domain.import);
-            sources.insert(Arc::from(domain.name.as_str()), builder);
+            sources.insert(&domain.name, BatchBuilder::new(domain.peer, domain.import));
             configs.push((domain.name, domain.config));
         }
         match &mut self.engine {
@@ -355,9 +413,9 @@ impl HostsThread {
             }
             None if configs.is_empty() => {}
             None => match HostRoutes::new(configs) {
-                Ok(mut engine) => {
+                Ok(engine) => {
                     *lock(&self.waker) = Some(engine.waker());
-                    engine.restore(bindings::load(&self.state_dir), now);
+                    fresh = true;
                     self.engine = Some(engine);
                     self.keeper = Keeper::start(&self.state_dir)
                         .inspect_err(
@@ -372,7 +430,7 @@ impl HostsThread {
         if let Some(engine) = &mut self.engine {
             engine.set_identifier(identity.identifier, now);
             // Of interfaces that are configured from now on; the others' were never forgotten.
-            let new = |d: &Declaration| !before.contains_key(d.interface.as_str());
+            let new = |d: &Declaration| !before.named.contains_key(d.interface.as_str());
             for declaration in self.declared.list().into_iter().filter(new) {
                 let Some(vm) = declaration.vm() else { continue };
                 if let Err(error) = engine.declare(&declaration.interface, &vm, declaration.standby, now) {
@@ -380,13 +438,21 @@ impl HostsThread {
                 }
             }
         }
-        if let (Some(baseline), Some(engine)) = (baseline, &mut self.engine) {
+        let Some(engine) = &mut self.engine else { return };
+        let mut left_behind = Vec::new();
+        if let Some(baseline) = baseline {
             engine.set_own_addresses(baseline.own, now);
+            engine.set_vlans(baseline.vlans, true, now);
             for link in baseline.links {
                 engine.link_event(link, now);
             }
-            engine.adopt(baseline.left_behind, now);
+            left_behind = baseline.left_behind;
         }
+        // Interfaces that patterns match are domains once their links are known.
+        if fresh {
+            engine.restore(bindings::load(&self.state_dir), now);
+        }
+        engine.adopt(left_behind, now);
     }
 
     /// Does what the machine asks for, in its order. The kernel thread takes commands in order too, so a neighbour entry
@@ -407,7 +473,7 @@ impl HostsThread {
                 Action::Announce { domain, interface, address, mobility } => {
                     let prefix = Prefix::host(address);
                     let attributes = route::attributes(prefix.family(), interface, mobility, identity);
-                    if let Some(source) = self.sources.get_mut(&domain) {
+                    if let Some(source) = self.sources.of(&domain) {
                         source.announce_local(prefix, &attributes);
                     }
                     tracing::info!(
@@ -419,7 +485,7 @@ impl HostsThread {
                     );
                 }
                 Action::Withdraw { domain, address } => {
-                    if let Some(source) = self.sources.get_mut(&domain) {
+                    if let Some(source) = self.sources.of(&domain) {
                         source.withdraw(Prefix::host(address));
                     }
                     tracing::info!(%address, interface = %domain, "host route withdrawn");
@@ -427,7 +493,7 @@ impl HostsThread {
                 Action::Notice(_) => {}
             }
         }
-        for source in self.sources.values_mut() {
+        for source in self.sources.all() {
             if !source.is_empty() {
                 self.rib.send_blocking(RibCommand::Batch(source.take()));
             }

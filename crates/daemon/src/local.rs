@@ -198,6 +198,8 @@ fn domain(section: &HostRoutes) -> DomainConfig {
     use std::net::IpAddr;
     DomainConfig {
         prefixes: section.prefixes.clone(),
+        ports: section.ports.clone(),
+        vlan: section.vlan,
         gateway: Gateway {
             ipv4: section.gateway[Family::Ipv4].and_then(|a| match a {
                 IpAddr::V4(a) => Some(a),

@@ -12,6 +12,7 @@ mod error;
 pub mod feed;
 pub mod frames;
 pub mod frr;
+pub mod hypervisor;
 pub mod install;
 pub mod irrd;
 pub mod kernel;

@@ -14,7 +14,7 @@ pub mod snoop;
 
 pub use claims::{
     DeclareError, DomainConfig, EvidenceKind, Filter, Gateway, Guard, Limits, Mobility, MoveCounters,
-    MoveRecord, Refusal, Remote, SavedBinding, StateName, Timers, Vm, binding_of,
+    MoveRecord, Refusal, Remote, SavedBinding, StateName, Timers, Vm, binding_of, precedence,
 };
 pub use engine::{Action, Adopted, HostRoute, HostRoutes, LinkInfo, Notice, NoticeKind, PortStatus};
 pub use mac::{Mac, ParseMacError};

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use serde::{Serialize, Serializer};
 use siskin_bgp::attr::{Community, ExtendedCommunity, LargeCommunity};
-use siskin_net::{FamilyMap, Prefix};
+use siskin_net::{FamilyMap, NamePattern, Prefix};
 use siskin_policy::{CommunityValue, Compiled};
 
 use super::{HostLimits, HostTimers, MacAddress, serialize};
@@ -108,7 +108,7 @@ pub struct Redistribution {
     pub policy: Option<Arc<Compiled>>,
 }
 
-/// `[host-routes.INTERFACE]`: addresses of VMs behind an interface.
+/// `[host-routes.INTERFACE]`: addresses of VMs behind an interface, or behind each one that a pattern matches.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct HostRoutes {
@@ -120,6 +120,12 @@ pub struct HostRoutes {
     /// Attributes of the announcement; `None`: as originated.
     #[serde(serialize_with = "serialize::policy_option", skip_serializing_if = "Option::is_none")]
     pub policy: Option<Arc<Compiled>>,
+    /// The VLAN of the bridge named; `None`: the interface itself, or the VLAN of its own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub vlan: Option<u16>,
+    /// Which of a bridge's ports are VMs'; empty: all but those that are uplinks by their kind.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub ports: Vec<NamePattern>,
     /// Who may claim an address.
     pub guard: Guard,
     /// Whether nftables rules keep each VM's port honest.

@@ -134,10 +134,10 @@ impl Backend for Api {
         let (routes, ports) = found.unwrap_or_default();
         let interfaces = running.config.host_routes.iter().map(|(name, config)| HostRouteInterface {
             name: name.clone(),
-            present: self.0.links.index(name).is_some(),
-            ports: ports.iter().filter(|p| *p.interface == **name).count() as u64,
-            active: routes.iter().filter(|r| *r.interface == **name && r.announced).count() as u64,
-            refused: ports.iter().filter(|p| *p.interface == **name).map(|p| refused(&p.counters)).sum(),
+            present: self.0.links.index(name).is_some() || ports.iter().any(|p| *p.section == **name),
+            ports: ports.iter().filter(|p| *p.section == **name).count() as u64,
+            active: routes.iter().filter(|r| *r.section == **name && r.announced).count() as u64,
+            refused: ports.iter().filter(|p| *p.section == **name).map(|p| refused(&p.counters)).sum(),
             guard: match config.guard {
                 Guard::Open => "open".into(),
                 Guard::Pinned => "pinned".into(),

@@ -16,6 +16,8 @@ pub(crate) struct Listing {
     pub(crate) foreign: usize,
     /// Chains, rules and sets, without what changes by itself.
     pub(crate) rules: String,
+    /// Chains on single interfaces that have their rule.
+    pub(crate) interfaces: BTreeSet<String>,
 }
 
 /// Reads a listing; what it counted is added to `counts`.
@@ -30,6 +32,12 @@ pub(crate) fn read(json: &Value, hook: Hook, counts: &mut Counts) -> Listing {
             "set" | "map" => read_set(body, hook, &mut listing, counts),
             _ => {}
         }
+        if let Some(chain) = interface_chain(kind, body) {
+            if kind == "rule" {
+                listing.interfaces.insert(chain.to_owned());
+            }
+            continue;
+        }
         let mut body = body.clone();
         if let Some(fields) = body.as_object_mut() {
             for changing in ["handle", "elem", "packets", "bytes"] {
@@ -40,6 +48,18 @@ pub(crate) fn read(json: &Value, hook: Hook, counts: &mut Counts) -> Listing {
     }
     listing.rules = rules.join("\n");
     listing
+}
+
+/// The chain on a single interface that an object is, or is in. It may go with its interface.
+fn interface_chain<'a>(kind: &str, body: &'a Value) -> Option<&'a str> {
+    let field = match kind {
+        "chain" => "name",
+        "rule" => "chain",
+        _ => return None,
+    };
+    let name = body.get(field)?.as_str()?;
+    let number = name.strip_prefix('i')?;
+    (!number.is_empty() && number.bytes().all(|b| b.is_ascii_digit())).then_some(name)
 }
 
 fn name(body: &Value) -> &str {

@@ -155,6 +155,8 @@ struct Guard {
     /// Until then a first table waits for addresses without a port.
     placing: Option<Instant>,
     suspended: bool,
+    /// Ports that are not judged, as they were told last.
+    tagged: Vec<Arc<str>>,
     /// Whether the host-route thread was ever configured: before that nothing is known.
     begun: bool,
     error: Option<String>,
@@ -175,6 +177,7 @@ impl Guard {
             generation: Generation::open().ok(),
             placing: None,
             suspended: false,
+            tagged: Vec::new(),
             begun: false,
             error: None,
             pause: FIRST_PAUSE,
@@ -263,6 +266,13 @@ impl Guard {
         let mut view = self.view();
         if matches!(self.kernel, Kernel::Unknown) && view.domains.is_empty() && !self.has_tables() {
             return Ok(());
+        }
+        if self.tagged != view.tagged {
+            if !view.tagged.is_empty() {
+                let ports = view.tagged.join(" ");
+                tracing::warn!(ports, "ports that carry VLANs by tag are not filtered");
+            }
+            self.tagged.clone_from(&view.tagged);
         }
         let (before, counts) = self.before(&view)?;
         if let Some(left) = &self.left {
@@ -383,6 +393,9 @@ impl Guard {
         for (hook, rules) in rules {
             let what = match list(*hook, &mut Counts::default()) {
                 Ok(Some(Listing { rules: found, .. })) if found != *rules => "rules",
+                Ok(Some(Listing { interfaces, .. })) if interfaces != ruleset.interface_chains(*hook) => {
+                    "hooks"
+                }
                 Ok(Some(Listing { elements, foreign: 0, .. }))
                     if ruleset.elements(*hook) == Some(&elements) =>
                 {

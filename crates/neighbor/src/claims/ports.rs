@@ -28,6 +28,12 @@ impl Claims {
             domain.link = link;
         }
         self.revision += u64::from(was != link);
+        if let Some(index) = was.map(|l| l.index).filter(|index| self.interfaces.get(index) == Some(&id)) {
+            self.interfaces.remove(&index);
+        }
+        if let Some(link) = link {
+            self.interfaces.insert(link.index, id);
+        }
         let was_up = was.is_some_and(|l| l.up);
         let is_up = link.is_some_and(|l| l.up);
         if was_up && !is_up {

@@ -115,19 +115,27 @@ impl Claims {
         self.revision
     }
 
-    /// What the filter needs; whether an interface is a bridge is the caller's to say, by its index.
+    /// What the filter needs. The caller knows links: of an interface by its index the bridge that its VMs are behind,
+    /// of a port by its number the device, and whether its frames come without a tag.
     #[must_use]
-    pub fn filter_view(&self, is_bridge: impl Fn(IfIndex) -> bool) -> guard::View {
+    pub fn filter_view(
+        &self,
+        bridge_of: impl Fn(IfIndex) -> Option<Arc<str>>,
+        device_of: impl Fn(IfIndex) -> (IfIndex, bool),
+    ) -> guard::View {
+        let mut tagged = Vec::new();
         let mut domains: Vec<(DomainId, guard::DomainView)> = Vec::new();
         for (id, domain) in &self.domains {
             let Some((filter, link)) = domain.config.filter.zip(domain.link) else { continue };
             let config = &domain.config;
+            let bridge = bridge_of(link.index);
             let declared = domain.declared_after(None).map(|(address, vm)| (vm.mac, address));
             domains.push((
                 *id,
                 guard::DomainView {
                     name: domain.name.clone(),
-                    hook: if is_bridge(link.index) { guard::Hook::Bridge } else { guard::Hook::Netdev },
+                    hook: if bridge.is_some() { guard::Hook::Bridge } else { guard::Hook::Netdev },
+                    bridge,
                     guard: config.guard,
                     isolate: filter.isolate,
                     gateway: config.gateway,
@@ -144,6 +152,11 @@ impl Claims {
         for (index, port) in &self.ports {
             let home = places.get(&port.domain).and_then(|place| domains.get_mut(*place));
             let Some((id, domain)) = home else { continue };
+            let (device, untagged) = device_of(*index);
+            if !untagged {
+                tagged.push(port.name.clone());
+                continue;
+            }
             let owners = port.addresses.iter().filter_map(|address| {
                 let claim = self.claims.get(&(*id, *address))?;
                 may_speak(claim.state.name()).then_some((claim.owner.mac, *address))
@@ -155,7 +168,7 @@ impl Claims {
                 addresses.filter_map(|address| d.declared(address).map(|vm| (vm.mac, address)))
             });
             owners.extend(behind);
-            domain.ports.push(guard::PortView { index: *index, name: port.name.clone(), owners });
+            domain.ports.push(guard::PortView { index: device, name: port.name.clone(), owners });
         }
         for (key, claim) in &self.claims {
             if claim.owner.port.is_some() || !claim.state.in_kernel() {
@@ -171,7 +184,7 @@ impl Claims {
             }
         }
         let domains = domains.into_iter().map(|(_, domain)| domain).collect();
-        guard::View { domains, own: self.own.iter().copied().collect() }
+        guard::View { domains, own: self.own.iter().copied().collect(), tagged }
     }
 }
 

@@ -48,7 +48,7 @@ impl PortFlags {
         });
         let ports = ports.collect();
         let bridges = view.domains.iter().filter(|domain| domain.hook == Hook::Bridge);
-        let bridges = bridges.map(|domain| domain.name.clone()).filter(|name| is_plain_name(name));
+        let bridges = bridges.filter_map(|domain| domain.bridge.clone()).filter(|name| is_plain_name(name));
         PortFlags { ports, bridges: bridges.collect() }
     }
 

@@ -19,6 +19,7 @@ mod reason;
 mod rules;
 mod ruleset;
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -61,6 +62,8 @@ pub struct View {
     pub domains: Vec<DomainView>,
     /// The router's own addresses: no VM speaks from them.
     pub own: Vec<IpAddr>,
+    /// Names of ports that carry VLANs by tag: these are not judged.
+    pub tagged: Vec<Arc<str>>,
 }
 
 /// One domain.
@@ -70,6 +73,8 @@ pub struct DomainView {
     pub name: Arc<str>,
     /// Where its ports are judged.
     pub hook: Hook,
+    /// The bridge that its ports are of, if any.
+    pub bridge: Option<Arc<str>>,
     /// Who may have an address.
     pub guard: Guard,
     /// Whether its ports are kept apart: frames go to and from the bridge itself alone.
@@ -100,9 +105,15 @@ pub struct PortView {
 }
 
 impl View {
-    /// The domains judged at `hook`, with the number that stands in the names of their chains.
+    /// The domains judged at `hook`, with the number that stands in the names of their chains: the same for all whose
+    /// rules are the same, as those of one pattern are.
     fn at(&self, hook: Hook) -> impl Iterator<Item = (usize, &DomainView)> {
-        self.domains.iter().enumerate().filter(move |(_, domain)| domain.hook == hook)
+        let mut numbers: BTreeMap<(u8, &[Prefix]), usize> = BTreeMap::new();
+        let here = self.domains.iter().filter(move |domain| domain.hook == hook);
+        here.map(move |domain| {
+            let next = numbers.len();
+            (*numbers.entry((domain.guard as u8, &domain.prefixes)).or_insert(next), domain)
+        })
     }
 
     /// Puts addresses of a previous run where that run's filter had them, until they are heard.

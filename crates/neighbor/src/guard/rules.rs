@@ -8,7 +8,7 @@ use std::fmt::Write;
 use siskin_net::{Family, Prefix};
 
 use super::elements::integer;
-use super::{DomainView, Hook, Reason, Set};
+use super::{DomainView, Reason, Set};
 use crate::claims::Guard;
 
 /// Before everybody else at the hook: `ebtables`, `br_netfilter` and connection tracking begin at -300.
@@ -85,38 +85,36 @@ pub(super) fn owner_set(set: Set) -> String {
     format!("  {noun} {} {{ {};", set.name(), set.kind())
 }
 
-/// The hook: for bridges one chain for all, else one for each interface.
-pub(super) fn hooks<'a>(hook: Hook, domains: impl Iterator<Item = (usize, &'a DomainView)>) -> String {
-    let mut text = String::new();
-    match hook {
-        Hook::Bridge => {
-            let _ = writeln!(
-                text,
-                "  chain prerouting {{\n    type filter hook prerouting priority {PRIORITY}; policy accept;\n    \
-                 iifname vmap @ports\n  }}"
-            );
-            // The one kind of frame that a bridge learns from without showing it to the hook above.
-            let _ = writeln!(
-                text,
-                "  chain to_bridge {{\n    type filter hook input priority {PRIORITY}; policy accept;\n    \
-                 ether daddr & ff:ff:ff:ff:ff:f0 == 01:80:c2:00:00:00 iifname vmap @ports\n  }}"
-            );
-        }
-        Hook::Netdev => {
-            for (number, domain) in domains {
-                // A chain on an interface that is not there is refused.
-                for port in &domain.ports {
-                    let _ = writeln!(
-                        text,
-                        "  chain i{number} {{\n    type filter hook ingress device \"{}\" priority {PRIORITY}; \
-                         policy accept;\n    iifname vmap @ports\n  }}",
-                        port.name
-                    );
-                }
-            }
-        }
-    }
-    text
+/// The hook that all ports of bridges share.
+pub(super) fn bridge_hook() -> String {
+    // The second is for the one kind of frame that a bridge learns from without showing it to the first.
+    format!(
+        "  chain prerouting {{\n    type filter hook prerouting priority {PRIORITY}; policy accept;\n    \
+         iifname vmap @ports\n  }}\n  chain to_bridge {{\n    type filter hook input priority {PRIORITY}; policy \
+         accept;\n    ether daddr & ff:ff:ff:ff:ff:f0 == 01:80:c2:00:00:00 iifname vmap @ports\n  }}\n"
+    )
+}
+
+/// The hook on one interface, as lines after the table. A chain on an interface that is not there is refused.
+pub(super) fn interface_hook(index: u32, name: &str) -> String {
+    let chain = interface_chain(index);
+    format!(
+        "add chain netdev siskin {chain} {{ type filter hook ingress device \"{name}\" priority {PRIORITY}; policy \
+         accept; }}\nadd rule netdev siskin {chain} iifname vmap @ports\n"
+    )
+}
+
+/// Takes that hook away, whether or not it went with its interface, as it does in older kernels.
+pub(super) fn no_interface_hook(index: u32) -> String {
+    let chain = interface_chain(index);
+    format!(
+        "add chain netdev siskin {chain}\nflush chain netdev siskin {chain}\ndelete chain netdev siskin {chain}\n"
+    )
+}
+
+/// The chain on an interface.
+pub(super) fn interface_chain(index: u32) -> String {
+    format!("i{index}")
 }
 
 /// The chains of one domain.

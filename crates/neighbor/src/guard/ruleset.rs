@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use super::elements::{self, Element, Key, Set};
-use super::{Hook, Reason, View, rules};
+use super::{Hook, Reason, View, is_plain_name, rules};
 use crate::Mac;
 
 /// The name of our tables.
@@ -46,8 +46,8 @@ pub struct Ruleset {
 struct Table {
     /// All but elements and counts.
     rules: String,
-    /// Hooks: chains on interfaces that may come and go.
-    hooks: String,
+    /// Interfaces with a hook of their own, which may come and go.
+    interfaces: BTreeMap<u32, Arc<str>>,
     elements: BTreeSet<Element>,
 }
 
@@ -58,11 +58,21 @@ impl Ruleset {
         let used = Hook::ALL.into_iter().filter(|hook| view.at(*hook).next().is_some());
         let tables = used.map(|hook| {
             let mut text = rules::shared();
+            let mut interfaces = BTreeMap::new();
+            let mut written = BTreeSet::new();
             for (number, domain) in view.at(hook) {
-                text += &rules::domain(number, domain);
+                if written.insert(number) {
+                    text += &rules::domain(number, domain);
+                }
+                if hook == Hook::Netdev {
+                    let plain = domain.ports.iter().filter(|port| is_plain_name(&port.name));
+                    interfaces.extend(plain.map(|port| (port.index, port.name.clone())));
+                }
             }
-            let hooks = rules::hooks(hook, view.at(hook));
-            (hook, Table { rules: text, hooks, elements: elements::of(view, hook) })
+            if hook == Hook::Bridge {
+                text += &rules::bridge_hook();
+            }
+            (hook, Table { rules: text, interfaces, elements: elements::of(view, hook) })
         });
         Ruleset { tables: tables.collect() }
     }
@@ -71,7 +81,7 @@ impl Ruleset {
     #[must_use]
     pub fn left_behind(tables: impl IntoIterator<Item = (Hook, BTreeSet<Element>)>) -> Ruleset {
         let tables = tables.into_iter();
-        let unknown = |elements| Table { rules: String::new(), hooks: String::new(), elements };
+        let unknown = |elements| Table { elements, ..Table::default() };
         Ruleset { tables: tables.map(|(hook, elements)| (hook, unknown(elements))).collect() }
     }
 
@@ -84,6 +94,13 @@ impl Ruleset {
     #[must_use]
     pub fn elements(&self, hook: Hook) -> Option<&BTreeSet<Element>> {
         self.tables.get(&hook).map(|table| &table.elements)
+    }
+
+    /// The chains on single interfaces of the table at `hook`.
+    #[must_use]
+    pub fn interface_chains(&self, hook: Hook) -> BTreeSet<String> {
+        let table = self.tables.get(&hook).into_iter();
+        table.flat_map(|table| table.interfaces.keys()).map(|index| rules::interface_chain(*index)).collect()
     }
 
     /// Whether a port may speak with that MAC address from that address.
@@ -103,8 +120,17 @@ impl Ruleset {
         let mut text = String::new();
         for hook in Hook::ALL {
             match (before.tables.get(&hook), self.tables.get(&hook)) {
-                (Some(was), Some(is)) if was.rules == is.rules && was.hooks == is.hooks => {
+                (Some(was), Some(is)) if was.rules == is.rules => {
+                    let interfaces =
+                        |table: &Table| table.interfaces.clone().into_iter().collect::<BTreeSet<_>>();
+                    let (before, now) = (interfaces(was), interfaces(is));
+                    for (index, _) in before.difference(&now) {
+                        text += &rules::no_interface_hook(*index);
+                    }
                     difference(&mut text, hook, &was.elements, &is.elements);
+                    for (index, name) in now.difference(&before) {
+                        text += &rules::interface_hook(*index, name);
+                    }
                 }
                 (_, Some(is)) => {
                     text += &remove(hook);
@@ -120,9 +146,7 @@ impl Ruleset {
     /// Whether [`Ruleset::change_from`] would replace a table, and so needs what it counted.
     #[must_use]
     pub fn replaces(&self, before: &Ruleset) -> bool {
-        self.tables.iter().any(|(hook, is)| {
-            before.tables.get(hook).is_some_and(|was| was.rules != is.rules || was.hooks != is.hooks)
-        })
+        self.tables.iter().any(|(hook, is)| before.tables.get(hook).is_some_and(|was| was.rules != is.rules))
     }
 }
 
@@ -154,9 +178,11 @@ impl Table {
             *text += " }\n";
         }
         *text += &self.rules;
-        *text += &self.hooks;
         *text += "}\n";
         difference(text, hook, &BTreeSet::new(), &self.elements);
+        for (index, name) in &self.interfaces {
+            *text += &rules::interface_hook(*index, name);
+        }
     }
 
     fn has_port(&self, name: &str) -> bool {

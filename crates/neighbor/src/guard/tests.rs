@@ -18,6 +18,7 @@ fn view() -> View {
             DomainView {
                 name: "vmbr1".into(),
                 hook: Hook::Bridge,
+                bridge: Some("vmbr1".into()),
                 guard: Guard::Pinned,
                 isolate: true,
                 gateway,
@@ -38,6 +39,7 @@ fn view() -> View {
             DomainView {
                 name: "tap9".into(),
                 hook: Hook::Netdev,
+                bridge: None,
                 guard: Guard::Provisioned,
                 isolate: true,
                 gateway,
@@ -49,6 +51,7 @@ fn view() -> View {
             },
         ],
         own: vec!["10.0.0.10".parse().unwrap(), "2001:db8::10".parse().unwrap()],
+        tagged: Vec::new(),
     }
 }
 
@@ -257,4 +260,27 @@ fn flags_follow_ports_and_are_given_back() {
 fn reasons_have_names_of_their_own() {
     let names: std::collections::BTreeSet<_> = Reason::ALL.iter().map(|r| r.name()).collect();
     assert_eq!(names.len(), Reason::ALL.len());
+}
+
+/// Interfaces of one pattern share their rules, and each comes and goes by itself.
+#[test]
+fn a_routed_tap_is_a_hook_and_elements() {
+    let before = Ruleset::of(&view());
+    let mut after = view();
+    let mut second = after.domains[1].clone();
+    second.name = "tap10".into();
+    second.ports[0] = PortView { index: 10, name: "tap10".into(), owners: Vec::new() };
+    after.domains.push(second);
+    let with_both = Ruleset::of(&after);
+    assert!(!with_both.replaces(&before));
+    let text = with_both.change_from(&before, &Counts::default());
+    assert_eq!(
+        text,
+        "add element netdev siskin ports { \"tap10\" : goto d0 }\n\
+         add chain netdev siskin i10 { type filter hook ingress device \"tap10\" priority -350; policy accept; }\n\
+         add rule netdev siskin i10 iifname vmap @ports\n"
+    );
+    let back = before.change_from(&with_both, &Counts::default());
+    assert!(back.contains("flush chain netdev siskin i10\ndelete chain netdev siskin i10\n"), "{back}");
+    assert_eq!(with_both.interface_chains(Hook::Netdev).len(), 2);
 }

@@ -5,6 +5,7 @@
 #![expect(clippy::disallowed_methods, reason = "the tests are the clock")]
 #![expect(clippy::unwrap_used, reason = "a test that cannot set up its world fails")]
 
+mod vlans;
 mod vms;
 mod wire;
 mod world;

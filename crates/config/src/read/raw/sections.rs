@@ -3,9 +3,10 @@
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
-use siskin_net::{Asn, BgpIdentifier, FamilyMap, Prefix};
+use siskin_net::{Asn, BgpIdentifier, FamilyMap, NamePattern, Prefix};
 use toml::de::DeValue;
 
+use super::peer::pattern;
 use crate::diagnostic::Report;
 use crate::model::{
     Communities, CompatMode, Guard, HostLimits, HostTimers, MacAddress, Multipath, OnStop, OriginateKernel,
@@ -229,6 +230,8 @@ pub(crate) struct RawHostRoutes {
     pub(crate) has_prefixes: bool,
     pub(crate) gateway: Key<FamilyMap<Option<IpAddr>>>,
     pub(crate) policy: Key<String>,
+    pub(crate) vlan: Key<u16>,
+    pub(crate) ports: Key<List<NamePattern>>,
     pub(crate) guard: Key<Guard>,
     pub(crate) filter: Key<bool>,
     pub(crate) isolate: Key<bool>,
@@ -253,6 +256,8 @@ impl RawHostRoutes {
             has_prefixes: section.entry("prefixes").is_some(),
             gateway: section.get("gateway", report, family_addresses),
             policy: section.get("policy", report, name),
+            vlan: section.get("vlan", report, |v, r| v.integer(1..=4094, r)),
+            ports: section.get("ports", report, |v, r| v.list("interface names", r, pattern)),
             guard: section.get("guard", report, |v, r| v.word(&guards, r)),
             filter: section.get("filter", report, Value::boolean),
             isolate: section.get("isolate", report, Value::boolean),
