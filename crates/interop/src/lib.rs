@@ -8,9 +8,11 @@
 
 pub mod bird;
 pub mod container;
+pub mod debian;
 mod error;
 pub mod feed;
 pub mod frr;
+pub mod guest;
 pub mod install;
 pub mod irrd;
 pub mod kernel;
