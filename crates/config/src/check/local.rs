@@ -8,7 +8,9 @@ use siskin_net::{FamilyMap, Prefix};
 
 use super::Checker;
 use super::policy::Policies;
-use crate::model::{Guard, HostRoutes, Originate, OriginateKernel, Redistribute, Redistribution, Vm};
+use crate::model::{
+    Guard, HostLimits, HostRoutes, Originate, OriginateKernel, Redistribute, Redistribution, Vm,
+};
 use crate::read::raw::{Named, RawHostRoutes, RawOriginate, RawRedistribution, RawVm, is_interface};
 use crate::source::{Location, Spanned};
 
@@ -109,7 +111,26 @@ impl Checker<'_> {
         let vms = self.vms(raw.vms, &prefixes, &gateway);
         let guard = raw.guard.map_or(Guard::Pinned, |g| g.value);
         let filter = raw.filter.is_some_and(|f| f.value);
-        Some(HostRoutes { prefixes, gateway, policy, guard, filter, vms })
+        let unseen = raw.announce_without_evidence.filter(|unseen| unseen.value);
+        if let Some(unseen) = &unseen
+            && !vms.iter().any(|vm| vm.port.is_some())
+        {
+            self.report
+                .warning(unseen.at, format!("`announce-without-evidence` of {title} does nothing"))
+                .label("no VM here has a `port`")
+                .help("a VM is announced before it is heard only where its port is known");
+        }
+        Some(HostRoutes {
+            prefixes,
+            gateway,
+            policy,
+            guard,
+            filter,
+            announce_without_evidence: unseen.is_some(),
+            timers: raw.timers,
+            limits: raw.limits.map_or_else(HostLimits::default, |limits| limits.value),
+            vms,
+        })
     }
 
     fn vms(&mut self, list: Vec<RawVm>, prefixes: &[Prefix], gateway: &FamilyMap<Option<IpAddr>>) -> Vec<Vm> {

@@ -9,7 +9,7 @@ use siskin_bgp::attr::{Community, ExtendedCommunity, LargeCommunity};
 use siskin_net::{FamilyMap, Prefix};
 use siskin_policy::{CommunityValue, Compiled};
 
-use super::{MacAddress, serialize};
+use super::{HostLimits, HostTimers, MacAddress, serialize};
 
 /// Communities of all three kinds, each sorted and distinct.
 #[derive(Clone, Debug, PartialEq, Eq, Default, Hash)]
@@ -124,6 +124,12 @@ pub struct HostRoutes {
     pub guard: Guard,
     /// Whether nftables rules keep each VM's port honest.
     pub filter: bool,
+    /// Whether a declared VM whose port is named is announced as soon as that port is up.
+    pub announce_without_evidence: bool,
+    /// How long things take, with the preset in it.
+    pub timers: HostTimers,
+    /// How much one port may have and say.
+    pub limits: HostLimits,
     /// Declared VMs, in the file's order; names and addresses are distinct.
     #[serde(rename = "vm", skip_serializing_if = "Vec::is_empty")]
     pub vms: Vec<Vm>,

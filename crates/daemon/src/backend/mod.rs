@@ -216,6 +216,7 @@ impl Backend for Api {
             status: self.status().await?,
             peers: self.0.peer_details(None).await?,
             host_routes: self.host_routes().await?,
+            host_statistics: self.0.hosts.query(|hosts| hosts.statistics()).await.unwrap_or_default(),
             memory: self.0.rib.query(|rib| rib.memory()).await.ok_or_else(stopping)?,
             nexthops: self.nexthops().await?.objects.len(),
             subscribers: self.0.events.receiver_count(),

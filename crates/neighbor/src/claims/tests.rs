@@ -4,6 +4,7 @@
 mod fleet;
 mod model;
 mod moves;
+mod scale;
 
 use std::net::IpAddr;
 use std::time::Duration;

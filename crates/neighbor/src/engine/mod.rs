@@ -24,7 +24,7 @@ use crate::frame::{self, Body, Message};
 use crate::mac::Mac;
 use crate::snoop::{Snooper, Waker};
 pub use links::LinkInfo;
-pub use view::{HostRoute, PortStatus};
+pub use view::{HostRoute, Latency, PortStatus, Statistics};
 
 /// Frames read of one port before the next port has its turn.
 const FRAMES_PER_VISIT: usize = 32;
@@ -55,6 +55,9 @@ pub struct HostRoutes {
     /// To be sent when the turn begins.
     frames: Vec<(IfIndex, Vec<u8>)>,
     ready: Vec<IfIndex>,
+    /// When the first frame of this turn was read.
+    heard: Option<Timestamp>,
+    latency: Latency,
 }
 
 impl HostRoutes {
@@ -71,6 +74,8 @@ impl HostRoutes {
             paused: BTreeSet::new(),
             frames: Vec::new(),
             ready: Vec::new(),
+            heard: None,
+            latency: Latency::default(),
         })
     }
 
@@ -141,6 +146,7 @@ impl HostRoutes {
         }
         let mut actions = Vec::new();
         self.drain(&mut actions);
+        let waiting = actions.len();
         let now = clock();
         self.resume(now);
         let pending = !actions.is_empty() || !self.frames.is_empty();
@@ -152,6 +158,13 @@ impl HostRoutes {
         }
         self.ready = ready;
         waited?;
+        self.drain(&mut actions);
+        if let Some(heard) = self.heard.take() {
+            let caused = actions.get(waiting..).unwrap_or_default();
+            let announced = caused.iter().filter(|action| matches!(action, Action::Announce { .. })).count();
+            let time = clock().since(heard);
+            (0..announced).for_each(|_| self.latency.record(time));
+        }
         self.claims.expire(clock());
         self.drain(&mut actions);
         Ok(actions)
@@ -178,6 +191,7 @@ impl HostRoutes {
                 }
             };
             let now = clock();
+            self.heard.get_or_insert(now);
             if !self.claims.admit_frame(port, now) {
                 self.pause(port, now);
                 return;

@@ -7,8 +7,10 @@ use siskin_net::{Asn, BgpIdentifier, FamilyMap, Prefix};
 use toml::de::DeValue;
 
 use crate::diagnostic::Report;
-use crate::model::{Communities, CompatMode, Guard, MacAddress, Multipath, OnStop, OriginateKernel};
-use crate::read::{Section, Value};
+use crate::model::{
+    Communities, CompatMode, Guard, HostLimits, HostTimers, MacAddress, Multipath, OnStop, OriginateKernel,
+};
+use crate::read::{Section, Value, host_values};
 use crate::source::{Location, Spanned};
 
 /// A key that may be absent.
@@ -229,13 +231,22 @@ pub(crate) struct RawHostRoutes {
     pub(crate) policy: Key<String>,
     pub(crate) guard: Key<Guard>,
     pub(crate) filter: Key<bool>,
+    pub(crate) announce_without_evidence: Key<bool>,
+    pub(crate) timers: HostTimers,
+    pub(crate) limits: Key<HostLimits>,
     pub(crate) vms: Vec<RawVm>,
 }
 
 impl RawHostRoutes {
     pub(crate) fn read(mut section: Section<'_>, report: &mut Report) -> RawHostRoutes {
         let guards = [("open", Guard::Open), ("pinned", Guard::Pinned), ("provisioned", Guard::Provisioned)];
+        let preset = section.get("preset", report, host_values::preset);
+        let preset = preset.map_or_else(HostTimers::default, |preset| preset.value);
+        let timers = section.get("timers", report, |v, r| host_values::timers(v, preset, r));
         let raw = RawHostRoutes {
+            timers: timers.map_or(preset, |timers| timers.value),
+            limits: section.get("limits", report, host_values::limits),
+            announce_without_evidence: section.get("announce-without-evidence", report, Value::boolean),
             prefixes: section.get("prefixes", report, |v, r| v.list("prefixes", r, Value::prefix)),
             has_prefixes: section.entry("prefixes").is_some(),
             gateway: section.get("gateway", report, family_addresses),
