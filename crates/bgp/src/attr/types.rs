@@ -86,6 +86,8 @@ pub struct PathAttributes {
     pub unknown: Vec<UnknownAttribute>,
     /// Local weight, higher wins before LOCAL_PREF; never sent.
     pub weight: u32,
+    /// The kernel's table the route is for; 0: that of the configuration. Never sent.
+    pub table: u32,
 }
 
 impl PathAttributes {
@@ -108,6 +110,7 @@ impl PathAttributes {
             otc: None,
             unknown: Vec::new(),
             weight: 0,
+            table: 0,
         }
     }
 }
