@@ -15,7 +15,7 @@ mod vrp;
 pub use asn::{Asn, ParseAsnError};
 pub use aspa::Aspa;
 pub use family::{Family, FamilyMap, FamilySet};
-pub use nexthop::{GroupTarget, Hop, NextHop, NextHopGroup, Resolution};
+pub use nexthop::{GroupTarget, Hop, NextHop, NextHopAnswer, NextHopGroup, Resolution};
 pub use peer::{BgpIdentifier, PeerId, Role, RouteSource};
 pub use prefix::{ParsePrefixError, Prefix, mask};
 pub use time::Timestamp;

@@ -110,3 +110,26 @@ pub struct Resolution {
     /// Where packets for it go.
     pub hops: SmallVec<[Hop; 2]>,
 }
+
+/// What the kernel's routes say of a next hop.
+#[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]
+pub struct NextHopAnswer {
+    /// Where it leads; `None`: nowhere.
+    pub found: Option<Resolution>,
+    /// The length of the kernel route that says so; `None`: there is none. [`NextHopAnswer::FINAL`]: it is on a link of
+    /// ours, and no route counts.
+    pub matched: Option<u8>,
+}
+
+impl NextHopAnswer {
+    /// More than any prefix is long.
+    pub const FINAL: Option<u8> = Some(u8::MAX);
+}
+
+impl From<Option<Resolution>> for NextHopAnswer {
+    /// What is found is on a link; where nothing is, no route covers the next hop.
+    fn from(found: Option<Resolution>) -> NextHopAnswer {
+        let matched = if found.is_some() { NextHopAnswer::FINAL } else { None };
+        NextHopAnswer { found, matched }
+    }
+}

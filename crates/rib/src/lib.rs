@@ -33,6 +33,6 @@ pub use nexthop::NextHopRequest;
 pub use peers::PathCounts;
 pub use rib::{
     CheckOutcome, Cursor, ExplainedPath, Explanation, ExportOutcome, ExportedRoute, FibUpdate, Judged,
-    LimitEvent, LimitKind, LimitOf, Lost, Memory, Page, PathView, PeerCounts, PolicyTrace, Rib, RibEvent,
-    Route, TableCounts, View,
+    KernelVerdict, LimitEvent, LimitKind, LimitOf, Lost, Memory, NextHopView, Page, PathView, PeerCounts,
+    PolicyTrace, Rib, RibEvent, Route, TableCounts, View,
 };

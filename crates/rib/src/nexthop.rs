@@ -3,14 +3,17 @@
 //! The table asks for a next hop to be tracked when the first usable path names it, and lets it go with the last. How it
 //! is resolved (connected networks, kernel routes) is the matter of who answers.
 
+use std::collections::BTreeSet;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;
-use siskin_net::{Hop, NextHop, NextHopGroup, Resolution};
+use siskin_net::{Family, Hop, NextHop, NextHopAnswer, NextHopGroup, Prefix, Resolution};
 use smallvec::SmallVec;
 
 use crate::slab::{Slab, Slot};
+use crate::table::DestId;
 
 /// A change of interest in a next hop.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -47,7 +50,11 @@ impl Slot for Entry {
 #[derive(Clone, Debug)]
 struct Details {
     next_hop: NextHop,
+    /// What the kernel's routes say.
+    answer: NextHopAnswer,
     resolution: Option<Resolution>,
+    /// The destination whose route says so.
+    via: Option<(Family, DestId)>,
     /// Somebody was asked to track it.
     tracked: bool,
     /// And has answered.
@@ -70,6 +77,8 @@ pub(crate) struct NextHopTable {
     index: HashMap<NextHop, NhId, FixedState>,
     touched: Vec<NhId>,
     groups: HashMap<Ways, Option<Arc<NextHopGroup>>, FixedState>,
+    /// Tracked next hops that are on no link of ours, so that routes here may lead to them: family and bits of the address.
+    open: BTreeSet<(Family, u128, NhId)>,
 }
 
 impl NextHopTable {
@@ -81,6 +90,7 @@ impl NextHopTable {
             index: HashMap::with_hasher(state()),
             touched: Vec::new(),
             groups: HashMap::with_hasher(state()),
+            open: BTreeSet::new(),
         }
     }
 
@@ -97,8 +107,15 @@ impl NextHopTable {
         }
         // Nowhere is always reached, and nobody need be asked the way.
         let resolution = next_hop.is_discard().then(Resolution::default);
-        self.details[slot] =
-            Some(Details { next_hop, resolution, tracked: false, answered: false, touched: false });
+        self.details[slot] = Some(Details {
+            next_hop,
+            answer: NextHopAnswer::default(),
+            resolution,
+            via: None,
+            tracked: false,
+            answered: false,
+            touched: false,
+        });
         self.index.insert(next_hop, id);
         id
     }
@@ -179,7 +196,9 @@ impl NextHopTable {
                     NextHopRequest::Track(details.next_hop)
                 } else {
                     // The answer would grow old unseen.
-                    details.resolution = None;
+                    (details.answer, details.resolution, details.via) = Default::default();
+                    let host = Prefix::host(details.next_hop.address);
+                    self.open.remove(&(host.family(), host.bits(), id));
                     NextHopRequest::Untrack(details.next_hop)
                 });
             }
@@ -188,20 +207,80 @@ impl NextHopTable {
         requests
     }
 
-    /// Notes what is known of a tracked next hop; its number if that is news.
-    pub(crate) fn set(&mut self, next_hop: NextHop, resolution: Option<Resolution>) -> Option<NhId> {
+    /// Notes what the kernel's routes say of a tracked next hop; its number if that is news.
+    pub(crate) fn set(&mut self, next_hop: NextHop, answer: NextHopAnswer) -> Option<NhId> {
         let id = *self.index.get(&next_hop)?;
         let details = self.details.get_mut(id.0 as usize)?.as_mut()?;
-        if !details.tracked {
+        if !details.tracked || details.answered && details.answer == answer {
             return None;
         }
         details.answered = true;
-        if details.resolution == resolution {
-            return None;
-        }
-        details.resolution = resolution;
-        self.groups.clear();
+        details.answer = answer;
+        let host = Prefix::host(next_hop.address);
+        let key = (host.family(), host.bits(), id);
+        if details.is_open() {
+            self.open.insert(key)
+        } else {
+            self.open.remove(&key)
+        };
         Some(id)
+    }
+
+    /// Notes where a next hop leads, by all that is known; true if it did not before.
+    pub(crate) fn update(
+        &mut self,
+        id: NhId,
+        resolution: Option<Resolution>,
+        via: Option<(Family, DestId)>,
+    ) -> bool {
+        let Some(details) = self.details.get_mut(id.0 as usize).and_then(Option::as_mut) else {
+            return false;
+        };
+        if !details.tracked || (&details.resolution, details.via) == (&resolution, via) {
+            return false;
+        }
+        (details.resolution, details.via) = (resolution, via);
+        self.groups.retain(|ways, _| ways.iter().all(|(way, _)| *way != id));
+        true
+    }
+
+    /// What the kernel's routes say of a next hop.
+    pub(crate) fn answer(&self, id: NhId) -> Option<&Resolution> {
+        self.details(id)?.answer.found.as_ref()
+    }
+
+    /// The destination by whose route a next hop is reached.
+    #[inline]
+    pub(crate) fn via(&self, id: NhId) -> Option<(Family, DestId)> {
+        self.details(id)?.via
+    }
+
+    /// The address of a next hop that routes here may lead to, and how long the kernel's match is.
+    pub(crate) fn open(&self, id: NhId) -> Option<(IpAddr, Option<u8>)> {
+        let details = self.details(id).filter(|details| details.tracked && details.answered)?;
+        details.is_open().then_some((details.next_hop.address, details.answer.matched))
+    }
+
+    /// Whether routes here matter to no next hop.
+    #[inline]
+    pub(crate) fn all_found(&self) -> bool {
+        self.open.is_empty()
+    }
+
+    /// The next hops within a prefix that routes here may lead to.
+    pub(crate) fn within(&self, prefix: Prefix) -> impl Iterator<Item = NhId> + '_ {
+        let rest = u128::MAX.checked_shr(prefix.len().into()).unwrap_or(0);
+        let first = (prefix.family(), prefix.bits(), NhId(0));
+        let last = (prefix.family(), prefix.bits() | rest, NhId(u32::MAX));
+        self.open.range(first..=last).map(|(_, _, id)| *id)
+    }
+
+    /// Every next hop that is tracked, where it leads, and by which destination.
+    pub(crate) fn tracked(
+        &self,
+    ) -> impl Iterator<Item = (NextHop, Option<&Resolution>, Option<(Family, DestId)>)> {
+        let tracked = self.details.iter().flatten().filter(|details| details.tracked);
+        tracked.map(|details| (details.next_hop, details.resolution.as_ref(), details.via))
     }
 
     /// Whether nobody is to be asked, and all who were have answered.
@@ -248,10 +327,7 @@ impl NextHopTable {
     /// As [`NextHopTable::group`], without remembering it.
     pub(crate) fn build_group(&self, ways: &[(NhId, u64)]) -> Option<NextHopGroup> {
         let known = ways.iter().filter_map(|(id, bandwidth)| Some((self.resolution(*id)?, *bandwidth)));
-        if ways.iter().all(|(_, bandwidth)| *bandwidth == 0) {
-            return NextHopGroup::from_hops(known.flat_map(|(r, _)| r.hops.iter().copied()));
-        }
-        NextHopGroup::from_hops(weighted(known))
+        NextHopGroup::from_hops(share(&known.collect::<SmallVec<[_; 4]>>()))
     }
 
     /// How many next hops are known.
@@ -267,6 +343,37 @@ impl NextHopTable {
             + self.index.allocation_size()
             + self.groups.allocation_size()
     }
+}
+
+impl Details {
+    /// Whether routes here may lead to it: it is on no link of ours.
+    fn is_open(&self) -> bool {
+        let link_local =
+            matches!(self.next_hop.address, IpAddr::V6(address) if address.is_unicast_link_local());
+        self.tracked
+            && !link_local
+            && !self.next_hop.is_discard()
+            && !self.next_hop.address.is_unspecified()
+            && self.answer.matched != NextHopAnswer::FINAL
+    }
+}
+
+/// What stands for a bandwidth where none is told, and divides well.
+const EQUAL: u64 = 720_720;
+
+/// The hops of next hops that share the load, each next hop with its bandwidth; where none is told (0) all parts are equal.
+/// A next hop that itself has several ways shares its part out among them.
+pub(crate) fn share(known: &[(&Resolution, u64)]) -> Vec<Hop> {
+    if known.iter().any(|(_, bandwidth)| *bandwidth != 0) {
+        return weighted(known.iter().copied());
+    }
+    if known.len() > 1 && known.iter().any(|(way, _)| way.hops.len() > 1) {
+        return weighted(known.iter().map(|(way, _)| (*way, EQUAL)));
+    }
+    let mut hops: Vec<Hop> = known.iter().flat_map(|(way, _)| way.hops.iter().copied()).collect();
+    hops.sort_unstable();
+    hops.dedup();
+    hops
 }
 
 /// Hops with weights in proportion to the bandwidth of their links: exactly where that can be, else as near as 1 to 256
@@ -354,14 +461,15 @@ mod tests {
     #[test]
     fn an_answer_nobody_asked_for_is_ignored() {
         let mut table = NextHopTable::new(1);
-        let resolution = Resolution { metric: 5, hops: SmallVec::new() };
-        assert_eq!(table.set(next_hop(1), Some(resolution.clone())), None);
+        let answer = NextHopAnswer::from(Some(Resolution { metric: 5, hops: SmallVec::new() }));
+        assert_eq!(table.set(next_hop(1), answer.clone()), None);
         let id = table.acquire(next_hop(1));
-        assert_eq!(table.set(next_hop(1), Some(resolution.clone())), None);
+        assert_eq!(table.set(next_hop(1), answer.clone()), None);
         table.add_user(id);
         table.take_requests();
-        assert_eq!(table.set(next_hop(1), Some(resolution.clone())), Some(id));
-        assert_eq!(table.set(next_hop(1), Some(resolution)), None, "no news");
+        assert_eq!(table.set(next_hop(1), answer.clone()), Some(id));
+        assert_eq!(table.set(next_hop(1), answer.clone()), None, "no news");
+        assert!(table.update(id, answer.found.clone(), None) && !table.update(id, answer.found, None));
         assert_eq!(table.metric(id), Some(5));
     }
 }
