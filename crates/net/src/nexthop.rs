@@ -74,6 +74,9 @@ pub enum GroupTarget {
 pub struct NextHopGroup {
     /// Where packets go.
     pub target: GroupTarget,
+    /// What the routes that use it have in common beside where they go: those of one bundle may be sent elsewhere all
+    /// together. 0: nothing.
+    pub bundle: u32,
 }
 
 impl NextHopGroup {
@@ -82,15 +85,15 @@ impl NextHopGroup {
         let mut hops: SmallVec<[Hop; 2]> = hops.into_iter().collect();
         hops.sort_unstable();
         hops.dedup();
-        if hops.is_empty() { None } else { Some(NextHopGroup { target: GroupTarget::Hops(hops) }) }
+        if hops.is_empty() { None } else { Some(NextHopGroup { target: GroupTarget::Hops(hops), bundle: 0 }) }
     }
 
     /// A route that discards silently.
-    pub const BLACKHOLE: NextHopGroup = NextHopGroup { target: GroupTarget::Blackhole };
+    pub const BLACKHOLE: NextHopGroup = NextHopGroup { target: GroupTarget::Blackhole, bundle: 0 };
     /// A route that discards with an ICMP error.
-    pub const UNREACHABLE: NextHopGroup = NextHopGroup { target: GroupTarget::Unreachable };
+    pub const UNREACHABLE: NextHopGroup = NextHopGroup { target: GroupTarget::Unreachable, bundle: 0 };
     /// A route that discards with an ICMP error that names a prohibition.
-    pub const PROHIBIT: NextHopGroup = NextHopGroup { target: GroupTarget::Prohibit };
+    pub const PROHIBIT: NextHopGroup = NextHopGroup { target: GroupTarget::Prohibit, bundle: 0 };
 
     /// The hops; empty for what discards.
     #[must_use]

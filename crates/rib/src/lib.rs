@@ -29,7 +29,7 @@ pub use import::{
     Check, EdgeRules, Facts, ImportProfile, IrrFilter, IrrList, LimitAction, PrefixCheck, PrefixLimits,
     RpkiMode, Touched,
 };
-pub use nexthop::NextHopRequest;
+pub use nexthop::{GroupMove, NextHopRequest};
 pub use peers::PathCounts;
 pub use rib::{
     CheckOutcome, Cursor, ExplainedPath, Explanation, ExportOutcome, ExportedRoute, FibUpdate, Judged,

@@ -24,6 +24,15 @@ pub enum NextHopRequest {
     Untrack(NextHop),
 }
 
+/// All routes of a group go another way from now on: their next hops are reached otherwise.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct GroupMove {
+    /// The group as it was handed over.
+    pub from: Arc<NextHopGroup>,
+    /// The same bundle's from now on.
+    pub to: Arc<NextHopGroup>,
+}
+
 /// The number of a next hop.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
 pub(crate) struct NhId(pub(crate) u32);
@@ -77,6 +86,10 @@ pub(crate) struct NextHopTable {
     index: HashMap<NextHop, NhId, FixedState>,
     touched: Vec<NhId>,
     groups: HashMap<Ways, Option<Arc<NextHopGroup>>, FixedState>,
+    /// Groups that became other ones since they were last taken.
+    moved: Vec<GroupMove>,
+    /// The newest number of a bundle.
+    bundle: u32,
     /// Tracked next hops that are on no link of ours, so that routes here may lead to them: family and bits of the address.
     open: BTreeSet<(Family, u128, NhId)>,
 }
@@ -90,6 +103,8 @@ impl NextHopTable {
             index: HashMap::with_hasher(state()),
             touched: Vec::new(),
             groups: HashMap::with_hasher(state()),
+            moved: Vec::new(),
+            bundle: 0,
             open: BTreeSet::new(),
         }
     }
@@ -240,7 +255,7 @@ impl NextHopTable {
             return false;
         }
         (details.resolution, details.via) = (resolution, via);
-        self.groups.retain(|ways, _| ways.iter().all(|(way, _)| *way != id));
+        self.regroup(id);
         true
     }
 
@@ -259,6 +274,11 @@ impl NextHopTable {
     pub(crate) fn open(&self, id: NhId) -> Option<(IpAddr, Option<u8>)> {
         let details = self.details(id).filter(|details| details.tracked && details.answered)?;
         details.is_open().then_some((details.next_hop.address, details.answer.matched))
+    }
+
+    /// Whether a next hop is in use and nobody has said how it is reached.
+    pub(crate) fn is_unanswered(&self, id: NhId) -> bool {
+        self.details(id).is_some_and(|d| !d.next_hop.is_discard() && (d.touched || d.tracked && !d.answered))
     }
 
     /// Whether routes here matter to no next hop.
@@ -316,12 +336,46 @@ impl NextHopTable {
         if let Some(group) = self.groups.get(ways) {
             return group.clone();
         }
-        let group = self.build_group(ways).map(Arc::new);
+        // Ways over links of ours change with their links; of all others what leads to them may.
+        let bundled = ways.iter().any(|(id, _)| self.open(*id).is_some());
+        if bundled {
+            self.bundle = self.bundle.wrapping_add(1).max(1);
+        }
+        let bundle = if bundled { self.bundle } else { 0 };
+        let group = self.build_group(ways).map(|group| Arc::new(NextHopGroup { bundle, ..group }));
         if self.groups.len() >= MAX_GROUPS {
             self.groups.clear();
         }
         self.groups.insert(SmallVec::from_slice(ways), group.clone());
         group
+    }
+
+    /// Makes the groups anew in which a next hop has a part, each within its bundle.
+    fn regroup(&mut self, id: NhId) {
+        let concerned = |ways: &&Ways| ways.iter().any(|(way, _)| *way == id);
+        let ways: Vec<Ways> = self.groups.keys().filter(concerned).cloned().collect();
+        for ways in ways {
+            let Some(Some(from)) = self.groups.remove(&ways) else { continue };
+            if from.bundle == 0 {
+                continue;
+            }
+            if let Some(group) = self.build_group(&ways) {
+                let to = Arc::new(NextHopGroup { bundle: from.bundle, ..group });
+                if to != from {
+                    // Nobody takes them; what each route is told later says the same.
+                    if self.moved.len() >= MAX_GROUPS {
+                        self.moved.clear();
+                    }
+                    self.moved.push(GroupMove { from, to: to.clone() });
+                }
+                self.groups.insert(ways, Some(to));
+            }
+        }
+    }
+
+    /// The groups that became other ones since the last call.
+    pub(crate) fn take_moved(&mut self) -> Vec<GroupMove> {
+        std::mem::take(&mut self.moved)
     }
 
     /// As [`NextHopTable::group`], without remembering it.

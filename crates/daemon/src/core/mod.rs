@@ -254,6 +254,10 @@ impl Core {
         if !requests.is_empty() {
             self.kernel.send(KernelCommand::NextHops(requests));
         }
+        let moves = self.rib.take_group_moves();
+        if !moves.is_empty() && self.kernel.installs() {
+            self.kernel.send(KernelCommand::Groups(moves));
+        }
         if !self.kernel.wants_routes() {
             return false;
         }

@@ -181,6 +181,12 @@ impl KernelThread {
                 }
             }
             KernelCommand::NextHops(requests) => self.track(requests),
+            KernelCommand::Groups(moves) => {
+                if let Some(fib) = &mut self.fib {
+                    let moved = moves.iter().filter(|group| fib.retarget(&group.from, &group.to)).count();
+                    tracing::debug!(moved, of = moves.len(), "groups go another way");
+                }
+            }
             KernelCommand::Events(events) => self.events(&events),
             KernelCommand::Neighbor { interface, address, mac } => self.neighbor(interface, address, mac),
             KernelCommand::Sweep => {

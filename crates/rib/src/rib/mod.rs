@@ -22,7 +22,7 @@ use crate::config::{PeerInfo, RibConfig};
 use crate::decision::Candidate;
 use crate::export::{ExportProfile, Groups, OWN_DEFAULT, Outbox, Tables};
 use crate::import::{Facts, ImportProfile, Touched};
-use crate::nexthop::NextHopRequest;
+use crate::nexthop::{GroupMove, NextHopRequest};
 use crate::peers::{Peer, Peers};
 use crate::table::Table;
 use kernel::KernelState;
@@ -200,6 +200,13 @@ impl Rib {
     #[must_use]
     pub fn take_next_hop_requests(&mut self) -> Vec<NextHopRequest> {
         self.attrs.next_hops.take_requests()
+    }
+
+    /// Groups of which all routes go another way since the last call, in order. It is what [`Rib::drain_fib`] says of each
+    /// route later, in short, and may be ignored.
+    #[must_use]
+    pub fn take_group_moves(&mut self) -> Vec<GroupMove> {
+        self.attrs.next_hops.take_moved()
     }
 
     /// A turn of the work inside: changes of profiles, sweeps and new judgements (up to `budget` destinations), and the

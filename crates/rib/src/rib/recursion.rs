@@ -34,13 +34,16 @@ const MAX_ROUNDS: u32 = 1_000;
 #[derive(Debug, Default)]
 pub(super) struct Recursion {
     due: BTreeSet<NhId>,
-    rounds: u32,
+    /// Those that stay as they are until it is known how others are reached.
+    waiting: BTreeSet<NhId>,
+    /// Rounds of changes since the last news.
+    pub(super) rounds: u32,
 }
 
 impl Recursion {
     /// Whether all next hops are resolved by what is known.
     pub(super) fn is_settled(&self) -> bool {
-        self.due.is_empty()
+        self.due.is_empty() && self.waiting.is_empty()
     }
 
     /// Something came from outside.
@@ -73,6 +76,10 @@ impl Rib {
 
     /// Resolves next hops again that may be reached otherwise; true if that changed something.
     pub(super) fn resolve_due(&mut self) -> bool {
+        // An answer that was waited for has its effect with the walk that follows from it.
+        if self.walks.is_empty() {
+            self.recursion.due.append(&mut self.recursion.waiting);
+        }
         if self.recursion.due.is_empty() || self.recursion.rounds >= MAX_ROUNDS {
             self.recursion.due.clear();
             return false;
@@ -87,7 +94,10 @@ impl Rib {
 
     /// Resolves a next hop by what is known now; true if it is reached otherwise than before.
     pub(super) fn resolve(&mut self, id: NhId) -> bool {
-        let (resolution, via) = self.way_to(id);
+        let Some((resolution, via)) = self.way_to(id) else {
+            self.recursion.waiting.insert(id);
+            return false;
+        };
         let changed = self.attrs.next_hops.update(id, resolution, via);
         if changed {
             self.walks.waiting().next_hops.insert(id);
@@ -95,11 +105,13 @@ impl Rib {
         changed
     }
 
-    /// Where a next hop leads, and the destination that says so if it is one of ours.
-    fn way_to(&self, id: NhId) -> (Option<Resolution>, Option<(Family, DestId)>) {
+    /// Where a next hop leads, and the destination that says so if it is one of ours. `None`: that is to be seen; as long as
+    /// a route that would lead there has a path by a next hop nobody has answered for, everything stays as it is, or a
+    /// million routes would go and come back.
+    fn way_to(&self, id: NhId) -> Option<(Option<Resolution>, Option<(Family, DestId)>)> {
         let next_hops = &self.attrs.next_hops;
         let answer = || next_hops.answer(id).cloned();
-        let Some((address, matched)) = next_hops.open(id) else { return (answer(), None) };
+        let Some((address, matched)) = next_hops.open(id) else { return Some((answer(), None)) };
         let host = Prefix::host(address);
         let family = host.family();
         let dests = &self.tables[family].dests;
@@ -108,19 +120,32 @@ impl Rib {
         for len in (least..=host.len()).rev().filter(|len| dests.has_length(*len)) {
             let Some(dest) = dests.find(Prefix::from_bits(family, host.bits(), len)) else { continue };
             match self.offer(family, dest, id) {
+                Offer::Nothing if self.is_undecided(family, dest) => return None,
                 Offer::Nothing => {}
-                Offer::DeadEnd if last_resort.is_none() => return (None, Some((family, dest))),
+                Offer::DeadEnd if last_resort.is_none() => return Some((None, Some((family, dest)))),
                 Offer::DeadEnd => break,
                 Offer::Way(way) if self.has_path_through(family, dest, id) => {
                     last_resort.get_or_insert((way, dest));
                 }
-                Offer::Way(way) => return (Some(way), Some((family, dest))),
+                Offer::Way(way) => return Some((Some(way), Some((family, dest)))),
             }
         }
-        match (answer(), last_resort) {
+        Some(match (answer(), last_resort) {
             (None, Some((way, dest))) => (Some(way), Some((family, dest))),
             (answer, _) => (answer, None),
-        }
+        })
+    }
+
+    /// Whether a destination is to be decided, or has a path by a next hop that nobody has answered for.
+    fn is_undecided(&self, family: Family, dest: DestId) -> bool {
+        let table = &self.tables[family];
+        let waits = |set| self.attrs.next_hops.is_unanswered(self.attrs.key(set).next_hop);
+        table.dirty.contains(dest)
+            || table.chain(dest).any(|(_, path)| {
+                self.peers.lives(path, family)
+                    && self.peers.get(path.peer).is_some_and(|peer| peer.resolves())
+                    && path.accepted().is_some_and(waits)
+            })
     }
 
     /// Whether a destination has a path through this very next hop.

@@ -262,3 +262,89 @@ fn a_discarding_route_reaches_nothing_and_other_tables_do_not_count() {
     world.settle();
     assert_eq!(ways(&world, "10.5.0.0/16"), []);
 }
+
+/// All routes that share a next hop follow with one change, and what is said of each then is what they have already.
+#[test]
+fn routes_of_a_bundle_move_together() {
+    let mut world = far(&[1, 2], &[LOOPBACK]);
+    offer(&mut world, 1, "203.0.113.9/32", "198.51.100.1");
+    for n in 0..20 {
+        offer(&mut world, 2, &format!("10.{n}.0.0/16"), LOOPBACK);
+    }
+    offer(&mut world, 1, "10.99.0.0/16", "198.51.100.1");
+    assert_eq!(world.rib.take_group_moves(), []);
+    let before = world.kernel[&pfx("10.0.0.0/16")].clone();
+    let direct = world.kernel[&pfx("10.99.0.0/16")].clone();
+    assert!(before.bundle != 0 && direct.bundle == 0 && before.target == direct.target);
+    offer(&mut world, 1, "203.0.113.9/32", "198.51.100.2");
+    let moves = world.rib.take_group_moves();
+    let [only] = moves.as_slice() else { panic!("{moves:?}") };
+    assert_eq!(*only.from, before);
+    for n in 0..20 {
+        assert_eq!(world.kernel[&pfx(&format!("10.{n}.0.0/16"))], *only.to);
+    }
+    assert_eq!(world.kernel[&pfx("10.99.0.0/16")], direct, "what has its own next hop stays");
+    // A kernel route that changes is no different.
+    kernel_says(&mut world, LOOPBACK, 32, Some("192.0.2.77"), 20);
+    assert_eq!(world.rib.take_group_moves().len(), 1);
+    assert_eq!(ways(&world, "10.7.0.0/16"), one("192.0.2.77"));
+    // One that cannot be reached any more moves nowhere.
+    kernel_says(&mut world, LOOPBACK, 32, None, 0);
+    assert_eq!(world.rib.take_group_moves(), []);
+    assert_eq!(ways(&world, "10.7.0.0/16"), []);
+}
+
+/// Routes that lead to each other's next hops at random come to rest after few rounds, leave by gateways on links alone, and
+/// none by way of itself.
+#[test]
+fn a_tangle_of_routes_comes_to_rest() {
+    let loopback = |n: u64| format!("203.0.{}.1", 112 + n);
+    let names: Vec<String> = (0..6).map(loopback).collect();
+    let mut world = far(&[1, 2, 3], &names.iter().map(String::as_str).collect::<Vec<_>>());
+    let mut seed = 0x2545_f491_4f6c_dd1d_u64;
+    let mut roll = |sides: u64| {
+        seed ^= seed << 13;
+        seed ^= seed >> 7;
+        seed ^= seed << 17;
+        (seed >> 33) % sides
+    };
+    let prefixes: Vec<String> = (112..118)
+        .flat_map(|n| [format!("203.0.{n}.0/24"), format!("203.0.{n}.1/32")])
+        .chain(["203.0.112.0/20".into(), "203.0.0.0/16".into(), "10.5.0.0/16".into()])
+        .collect();
+    let (mut worst, mut reached) = (0, 0);
+    for _ in 0..3_000 {
+        let (peer, prefix) =
+            (u16::try_from(1 + roll(3)).unwrap(), &prefixes[usize::try_from(roll(15)).unwrap()]);
+        match roll(8) {
+            0 | 1 => take_back(&mut world, peer, prefix),
+            2 => {
+                let found = (roll(2) == 0).then_some("192.0.2.77");
+                let len = u8::try_from([0, 16, 20, 24, 32][usize::try_from(roll(5)).unwrap()]).unwrap();
+                kernel_says(&mut world, &loopback(roll(6)), len, found, 20);
+            }
+            way => {
+                let mut attributes = route(peer);
+                let by = if way < 5 { format!("198.51.100.{}", 1 + roll(3)) } else { loopback(roll(6)) };
+                attributes.next_hop = NextHop::new(by.parse().unwrap());
+                attributes.as_path =
+                    attributes.as_path.prepended(Asn(64800), usize::try_from(roll(3)).unwrap());
+                offer_as(&mut world, peer, prefix, &attributes);
+            }
+        }
+        worst = worst.max(world.rib.recursion.rounds);
+        assert!(world.rib.is_settled());
+        for (prefix, group) in &world.kernel {
+            reached += group.hops().len();
+            let on_link = |hop: &Hop| {
+                let gateway = hop.gateway.unwrap().to_string();
+                gateway.starts_with("198.51.100.") || gateway == "192.0.2.77"
+            };
+            assert!(group.hops().iter().all(on_link), "{prefix}: {group:?}");
+            // What is shown agrees with what was handed over.
+            assert_eq!(world.rib.forwarding(*prefix).unwrap().target, group.target, "{prefix}");
+        }
+    }
+    println!("at most {worst} rounds, {reached} hops looked at");
+    assert!(worst < 40 && reached > 10_000, "{worst} rounds, {reached} hops");
+}
