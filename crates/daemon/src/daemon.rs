@@ -283,6 +283,7 @@ pub(crate) fn rib_config(config: &Config, router_id: BgpIdentifier, hash_seed: u
             siskin_config::Multipath::SameAs => siskin_rib::Multipath::SameAs,
         },
         max_paths: config.kernel.max_paths,
+        resolve_via_default: config.kernel.resolve_via_default,
         hash_seed,
     }
 }
@@ -305,7 +306,7 @@ fn kernel_setup(
         ..FibConfig::default()
     });
     KernelSetup {
-        table: kernel.table,
+        state: StateConfig { table: kernel.table, resolve_via_default: kernel.resolve_via_default },
         counters,
         fib,
         subscribers: vec![

@@ -1,6 +1,7 @@
 //! Prometheus metrics: counters that live as long as the process, and gauges read off the daemon at each scrape.
 
 mod filters;
+mod hosts;
 
 use prometheus::{Encoder, IntCounter, IntCounterVec, IntGaugeVec, Opts, Registry, TextEncoder};
 use siskin_api::{HostRoutes, IrrStatus, MessageCounts, PeerDetail, PeerState, RpkiStatus, Status};
@@ -38,6 +39,7 @@ pub(crate) struct Snapshot {
     pub(crate) status: Status,
     pub(crate) peers: Vec<PeerDetail>,
     pub(crate) host_routes: HostRoutes,
+    pub(crate) host_statistics: siskin_neighbor::Statistics,
     pub(crate) filter: FilterStatus,
     pub(crate) memory: siskin_rib::Memory,
     pub(crate) nexthops: usize,
@@ -85,6 +87,7 @@ impl Counters {
         status(&gauges, &snapshot.status);
         peers(&gauges, &snapshot.peers);
         host_routes(&gauges, &snapshot.host_routes);
+        hosts::moves(&gauges, &snapshot.host_statistics);
         filter(&gauges, &snapshot.filter);
         filters::rpki(&gauges, &snapshot.rpki);
         filters::irr(&gauges, &snapshot.irr);

@@ -8,10 +8,12 @@
 
 pub mod bird;
 pub mod container;
+pub mod debian;
 mod error;
 pub mod feed;
 pub mod frames;
 pub mod frr;
+pub mod guest;
 pub mod hypervisor;
 pub mod install;
 pub mod irrd;

@@ -16,6 +16,8 @@ pub use claims::{
     DeclareError, DomainConfig, EvidenceKind, Filter, Gateway, Guard, Limits, Mobility, MoveCounters,
     MoveRecord, Refusal, Remote, SavedBinding, StateName, Timers, Vm, binding_of, precedence,
 };
-pub use engine::{Action, Adopted, HostRoute, HostRoutes, LinkInfo, Notice, NoticeKind, PortStatus};
+pub use engine::{
+    Action, Adopted, HostRoute, HostRoutes, Latency, LinkInfo, Notice, NoticeKind, PortStatus, Statistics,
+};
 pub use mac::{Mac, ParseMacError};
 pub use snoop::Waker;

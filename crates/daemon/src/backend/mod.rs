@@ -125,7 +125,8 @@ impl Backend for Api {
     }
 
     async fn nexthops(&self) -> Answer<NextHops> {
-        self.0.kernel.query(fib::nexthops).await.ok_or_else(stopping)
+        let found = self.0.rib.query(siskin_rib::Rib::next_hops).await.ok_or_else(stopping)?;
+        self.0.kernel.query(move |view| fib::nexthops(view, &found)).await.ok_or_else(stopping)
     }
 
     async fn host_routes(&self) -> Answer<HostRoutes> {
@@ -240,6 +241,7 @@ impl Backend for Api {
             status: self.status().await?,
             peers: self.0.peer_details(None).await?,
             host_routes: self.host_routes().await?,
+            host_statistics: self.0.hosts.query(|hosts| hosts.statistics()).await.unwrap_or_default(),
             filter: self.0.filter_counts().await,
             memory: self.0.rib.query(|rib| rib.memory()).await.ok_or_else(stopping)?,
             nexthops: self.nexthops().await?.objects.len(),

@@ -17,4 +17,6 @@ mod rules;
 #[cfg(test)]
 mod storm;
 #[cfg(test)]
+mod tables;
+#[cfg(test)]
 mod world;

@@ -104,6 +104,8 @@ pub(crate) struct RawKernel {
     pub(crate) mtu: Key<u16>,
     pub(crate) prefsrc: Key<FamilyMap<Option<IpAddr>>>,
     pub(crate) on_stop: Key<OnStop>,
+    pub(crate) policy: Key<String>,
+    pub(crate) resolve_via_default: Key<bool>,
 }
 
 impl RawKernel {
@@ -122,6 +124,8 @@ impl RawKernel {
             on_stop: section.get("on-stop", report, |v, r| {
                 v.word(&[("keep", OnStop::Keep), ("flush", OnStop::Flush)], r)
             }),
+            policy: section.get("policy", report, name),
+            resolve_via_default: section.get("resolve-via-default", report, Value::boolean),
         };
         section.finish(report);
         raw
