@@ -11,7 +11,7 @@ use arc_swap::ArcSwap;
 use siskin_api::{Event, EventBody};
 use siskin_bgp::session::AdminStop;
 use siskin_config::{CompatMode, Config, Loaded, OnStop};
-use siskin_fib::{FibConfig, KernelState, StateConfig};
+use siskin_fib::{FibConfig, KernelState, ResilientGroups, StateConfig};
 use siskin_net::{BgpIdentifier, IfIndex, Timestamp};
 use siskin_rib::RibConfig;
 use tokio::net::TcpStream;
@@ -293,6 +293,11 @@ fn kernel_setup(
         mtu: kernel.mtu.map_or(0, u32::from),
         compat_mode_off: kernel.nexthop_compat_mode == CompatMode::Off,
         nexthop_groups: kernel.nexthop_groups,
+        resilient: kernel.resilient_groups.map(|groups| ResilientGroups {
+            buckets: groups.buckets,
+            idle: groups.idle,
+            unbalanced: groups.unbalanced,
+        }),
         max_paths: kernel.max_paths,
         ..FibConfig::default()
     });

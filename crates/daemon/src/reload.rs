@@ -283,12 +283,13 @@ fn needs_restart(old: &Config, new: &Config) -> Vec<String> {
     let kernel = |c: &Config| {
         let k = &c.kernel;
         let routes = (k.table, k.metric, k.mtu, k.prefsrc);
-        (k.install, routes, k.nexthop_groups, k.nexthop_compat_mode, k.resolve_via_default)
+        let groups = (k.nexthop_groups, k.resilient_groups, k.nexthop_compat_mode);
+        (k.install, routes, groups, k.resolve_via_default)
     };
     if kernel(old) != kernel(new) {
         lines.push(
-            "kernel: install, table, metric, nexthop-groups, nexthop-compat-mode, mtu, prefsrc and resolve-via-default take \
-             effect at the next start"
+            "kernel: install, table, metric, nexthop-groups, resilient-groups, nexthop-compat-mode, mtu, prefsrc and \
+             resolve-via-default take effect at the next start"
                 .into(),
         );
     }

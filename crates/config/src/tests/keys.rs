@@ -229,3 +229,24 @@ fn tables_of_peers_and_the_policy_of_the_kernel() {
     let wrong = check(&with_router(&kernel("policy = 'fwe'"))).unwrap_err();
     assert!(wrong.render(false).contains("there is no policy `fwe`"), "{}", wrong.render(false));
 }
+
+#[test]
+fn resilient_groups_forms() {
+    let kernel = |keys: &str| with_router(&format!("[kernel]\n{keys}\n"));
+    let groups = |keys: &str| config(&kernel(keys)).kernel.resilient_groups;
+    let usual = ResilientGroups { buckets: 128, idle: Duration::from_secs(60), unbalanced: Duration::ZERO };
+    assert_eq!((groups(""), groups("resilient-groups = false")), (None, None));
+    assert_eq!(groups("resilient-groups = true"), Some(usual));
+    assert_eq!(
+        groups("resilient-groups = { buckets = 512, unbalanced = '2m' }"),
+        Some(ResilientGroups { buckets: 512, unbalanced: Duration::from_secs(120), ..usual })
+    );
+    for (keys, message) in [
+        ("resilient-groups = { bucket = 1 }", "unknown key `bucket`"),
+        ("resilient-groups = { buckets = 8 }", "a resilient group needs a bucket for each next hop"),
+        ("resilient-groups = 'yes'", "expected `true`, `false` or a table"),
+    ] {
+        let errors = check(&kernel(keys)).unwrap_err().render(false);
+        assert!(errors.contains(message), "{errors}");
+    }
+}

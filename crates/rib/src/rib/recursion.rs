@@ -52,6 +52,9 @@ impl Recursion {
     }
 }
 
+/// Where a next hop leads, and the destination of ours that says so.
+type WayTo = (Option<Resolution>, Option<(Family, DestId)>);
+
 /// What a route has to offer a next hop within its prefix.
 enum Offer {
     /// It does not count.
@@ -108,7 +111,7 @@ impl Rib {
     /// Where a next hop leads, and the destination that says so if it is one of ours. `None`: that is to be seen; as long as
     /// a route that would lead there has a path by a next hop nobody has answered for, everything stays as it is, or a
     /// million routes would go and come back.
-    fn way_to(&self, id: NhId) -> Option<(Option<Resolution>, Option<(Family, DestId)>)> {
+    fn way_to(&self, id: NhId) -> Option<WayTo> {
         let next_hops = &self.attrs.next_hops;
         let answer = || next_hops.answer(id).cloned();
         let Some((address, matched)) = next_hops.open(id) else { return Some((answer(), None)) };
