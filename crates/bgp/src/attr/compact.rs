@@ -1,6 +1,7 @@
 //! The form tables keep: one run of bytes a distinct set of attributes.
 //!
-//! First what is ours or belongs to a message rather than to the set on the wire (next hop, interface, weight, table), then the
+//! First what is ours or belongs to a message rather than to the set on the wire (next hop, interface, weight, table,
+//! prepends), then the
 //! attributes as a four-octet speaker is sent them, each with flags, code and length, by code; unknown ones last. Writing
 //! an UPDATE is mostly a copy of it. The form is canonical: equal values give equal bytes and the other way round, for
 //! values as the decoder and the helpers of [`PathAttributes`] make them (sets sorted, no known code among the unknown).
@@ -13,6 +14,7 @@
 //! | 4 | its interface |
 //! | 4 | weight |
 //! | 4 | table |
+//! | 1 | prepends at the border of the AS |
 //! | the rest | attributes, NEXT_HOP and MP_REACH_NLRI left out |
 
 use std::net::{IpAddr, Ipv6Addr};
@@ -28,6 +30,7 @@ const LINK_LOCAL: u8 = 2;
 const INTERFACE: u8 = 4;
 const WEIGHT: u8 = 8;
 const TABLE: u8 = 16;
+const BORDER_PREPEND: u8 = 32;
 
 /// Appends the compact form of `attributes` to `out`.
 pub fn encode(attributes: &PathAttributes, out: &mut Vec<u8>) {
@@ -39,7 +42,8 @@ pub fn encode(attributes: &PathAttributes, out: &mut Vec<u8>) {
             | bit(link_local.is_some(), LINK_LOCAL)
             | bit(interface != 0, INTERFACE)
             | bit(weight != 0, WEIGHT)
-            | bit(table != 0, TABLE),
+            | bit(table != 0, TABLE)
+            | bit(attributes.border_prepend != 0, BORDER_PREPEND),
     );
     match address {
         IpAddr::V4(a) => out.extend_from_slice(&a.octets()),
@@ -52,6 +56,9 @@ pub fn encode(attributes: &PathAttributes, out: &mut Vec<u8>) {
         if number != 0 {
             out.extend_from_slice(&number.to_be_bytes());
         }
+    }
+    if attributes.border_prepend != 0 {
+        out.push(attributes.border_prepend);
     }
     for row in rows() {
         if let Some(encode) = row.encode {
@@ -128,6 +135,8 @@ pub struct Parts<'a> {
     pub weight: u32,
     /// The kernel's table.
     pub table: u32,
+    /// Prepends at the border of the AS.
+    pub border_prepend: u8,
     /// The attributes as a four-octet speaker is sent them, without NEXT_HOP and MP_REACH_NLRI; for
     /// [`next_attribute`].
     pub attributes: &'a [u8],
@@ -148,7 +157,9 @@ pub fn parts(compact: &[u8]) -> Option<Parts<'_>> {
         if bits & bit == 0 { Some(0) } else { Some(u32::from_be_bytes(*take::<4>(&mut rest)?)) }
     };
     let (interface, weight, table) = (number(INTERFACE)?, number(WEIGHT)?, number(TABLE)?);
-    Some(Parts { next_hop: NextHop { address, link_local, interface }, weight, table, attributes: rest })
+    let [border_prepend] = if bits & BORDER_PREPEND == 0 { [0] } else { *take::<1>(&mut rest)? };
+    let next_hop = NextHop { address, link_local, interface };
+    Some(Parts { next_hop, weight, table, border_prepend, attributes: rest })
 }
 
 fn take<'a, const N: usize>(rest: &mut &'a [u8]) -> Option<&'a [u8; N]> {
@@ -161,7 +172,7 @@ fn take<'a, const N: usize>(rest: &mut &'a [u8]) -> Option<&'a [u8; N]> {
 #[must_use]
 pub fn decode(compact: &[u8]) -> PathAttributes {
     let mut gathered = Gathered::new(false);
-    let Some(Parts { next_hop, weight, table, attributes: mut run }) = parts(compact) else {
+    let Some(Parts { next_hop, weight, table, border_prepend, attributes: mut run }) = parts(compact) else {
         return gathered.attributes;
     };
     let ctx = DecodeContext::trusted();
@@ -178,6 +189,7 @@ pub fn decode(compact: &[u8]) -> PathAttributes {
     gathered.attributes.next_hop = next_hop;
     gathered.attributes.weight = weight;
     gathered.attributes.table = table;
+    gathered.attributes.border_prepend = border_prepend;
     gathered.attributes
 }
 

@@ -88,6 +88,8 @@ pub struct PathAttributes {
     pub weight: u32,
     /// The kernel's table the route is for; 0: that of the configuration. Never sent.
     pub table: u32,
+    /// Our AS number is put before the path this many times more when it is told to another AS; never sent.
+    pub border_prepend: u8,
 }
 
 impl PathAttributes {
@@ -111,6 +113,7 @@ impl PathAttributes {
             unknown: Vec::new(),
             weight: 0,
             table: 0,
+            border_prepend: 0,
         }
     }
 }

@@ -144,21 +144,6 @@ fn communities_of_all_kinds() {
 }
 
 #[test]
-fn hosts_with_ports() {
-    let parse = |text: &str| HostPort::parse(text, 323).map(|h| h.to_string());
-    assert_eq!(parse("rtr.example.net").as_deref(), Ok("rtr.example.net:323"));
-    assert_eq!(parse("rtr.example.net:3323").as_deref(), Ok("rtr.example.net:3323"));
-    assert_eq!(parse("192.0.2.1:1").as_deref(), Ok("192.0.2.1:1"));
-    assert_eq!(parse("2001:db8::1").as_deref(), Ok("[2001:db8::1]:323"));
-    assert_eq!(parse("[2001:db8::1]:1").as_deref(), Ok("[2001:db8::1]:1"));
-    for bad in
-        ["", "a b", "host:", "host:0", "host:65536", "[x]:1", "[2001:db8::1", "-a.example", "a..b", "[::1]x"]
-    {
-        assert!(parse(bad).is_err(), "{bad}");
-    }
-}
-
-#[test]
 fn mac_addresses() {
     assert_eq!("52-02-45-76-D2-35".parse::<MacAddress>().unwrap().to_string(), "52:02:45:76:d2:35");
     for bad in [
@@ -189,7 +174,7 @@ fn name_patterns() {
         ("*", "", true),
         ("ä?", "äö", true),
     ] {
-        assert_eq!(crate::glob::matches(pattern, name), matches, "{pattern} {name}");
+        assert_eq!(siskin_net::NamePattern::new(pattern).matches(name), matches, "{pattern} {name}");
     }
 }
 
@@ -248,5 +233,24 @@ fn resilient_groups_forms() {
     ] {
         let errors = check(&kernel(keys)).unwrap_err().render(false);
         assert!(errors.contains(message), "{errors}");
+    }
+}
+
+#[test]
+fn ports_of_host_routes() {
+    let section = |name: &str, keys: &str| {
+        with_router(&format!("[host-routes.\"{name}\"]\nprefixes = ['198.51.100.0/24']\n{keys}\n"))
+    };
+    let bridge = config(&section("vmbr1", "vlan = 100\nports = ['tap*', 'fwpr?']"));
+    let bridge = &bridge.host_routes["vmbr1"];
+    assert_eq!(bridge.vlan, Some(100));
+    assert!(bridge.ports[0].matches("tap10i0") && !bridge.ports[1].matches("eth0"));
+    let taps = config(&section("tap*", ""));
+    assert_eq!((taps.host_routes["tap*"].vlan, taps.host_routes["tap*"].ports.len()), (None, 0));
+    assert!(config(&section("vmbr1.100", "")).host_routes.contains_key("vmbr1.100"));
+    for (name, keys) in
+        [("tap*", "vlan = 5"), ("vmbr1", "vlan = 4095"), ("vmbr1", "ports = ['a b']"), ("a/b", "")]
+    {
+        assert!(check(&section(name, keys)).is_err(), "{name} {keys}");
     }
 }

@@ -12,6 +12,7 @@ mod restart;
 mod scope;
 mod turn;
 mod walk;
+mod watch;
 
 use std::sync::Arc;
 
@@ -28,6 +29,7 @@ use crate::table::Table;
 use kernel::KernelState;
 use recursion::Recursion;
 use walk::Walks;
+use watch::Watch;
 
 pub use event::{Judged, LimitEvent, LimitKind, LimitOf, RibEvent};
 pub use explain::{CheckOutcome, ExplainedPath, Explanation, ExportOutcome, Lost, PolicyTrace};
@@ -35,6 +37,7 @@ pub use kernel::{FibUpdate, KernelVerdict};
 pub use query::{
     Cursor, ExportedRoute, Memory, NextHopView, Page, PathView, PeerCounts, Route, TableCounts, View,
 };
+pub use watch::{HostNews, RemoteHost};
 
 /// Dead sessions of a peer whose paths may be in the tables at the same time; sessions are told apart by a `u8`.
 const MAX_UNSWEPT: u8 = 200;
@@ -50,6 +53,7 @@ pub struct Rib {
     walks: Walks,
     kernel: KernelState,
     recursion: Recursion,
+    watch: Watch,
     facts: Arc<Facts>,
     events: Vec<RibEvent>,
     /// We have restarted and wait for the peers' tables: nothing is decided or sent (RFC 4724 section 4.1).
@@ -78,6 +82,7 @@ impl Rib {
             walks: Walks::default(),
             kernel: KernelState::default(),
             recursion: Recursion::default(),
+            watch: Watch::default(),
             facts: Arc::default(),
             events: Vec::new(),
             held: false,

@@ -17,6 +17,7 @@ use siskin_policy::{Builtin, Compiled, PolicySet, PolicySource, RuleSource, Sets
 mod recursion;
 mod restart;
 mod tables;
+mod watch;
 
 use super::*;
 use crate::batch::BatchBuilder;

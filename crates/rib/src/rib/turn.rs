@@ -109,6 +109,9 @@ impl Rib {
         candidates.extend(
             table.chain(dest).filter_map(|(id, path)| candidate(id, path, family, dest, &self.world()).ok()),
         );
+        if self.watch.is_active() {
+            self.watch.look(table.dests.prefix(dest), &candidates, table, &self.attrs);
+        }
         let selected = decide(&mut candidates, self.sharing(), &mut ());
         let change = self.select(family, dest, &candidates[..selected]);
         self.candidates = candidates;
