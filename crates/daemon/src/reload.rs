@@ -128,7 +128,14 @@ impl Daemon {
         self.counters.reloads.with_label_values(&["done"]).inc();
         self.running.store(Arc::new(running));
         let new = self.config();
-        self.rib.send(RibCommand::Configure(rib_config(&new.config, self.router_id, self.hash_seed))).await;
+        self.rib
+            .send(RibCommand::Configure(rib_config(
+                &new.config,
+                self.router_id,
+                self.kernel_table,
+                self.hash_seed,
+            )))
+            .await;
         self.rib.send(RibCommand::KernelPolicy(new.config.kernel.policy.clone())).await;
         self.apply_rpki(&new.config).await;
         self.apply_local(&new.config).await;
