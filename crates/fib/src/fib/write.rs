@@ -46,6 +46,7 @@ impl Fib {
         }
         self.read_new_tables().map_err(io::Error::other)?;
         self.tend_objects(now)?;
+        self.book.unblock();
         self.rules.tend(now, &mut self.channel, &mut self.batch)?;
         self.neighbors.restore(&mut self.channel, &mut self.batch)?;
         for place in self.book.failures.due(now) {
@@ -142,6 +143,7 @@ impl Fib {
             return Ok(());
         }
         self.book.objects.ensure(&groups, &mut self.channel, &mut self.batch)?;
+        self.book.unblock();
         if self.book.objects.incomplete && self.heal_at.is_none() {
             self.heal_at = Some(Instant::now() + self.heal_wait);
         }
