@@ -123,8 +123,6 @@ impl Scene {
     pub fn new(lab: &Lab, make: Make) -> Result<Scene> {
         let (us, beyond_ns) = (lab.ns("us")?, lab.ns("beyond")?);
         let (left_ns, right_ns) = (lab.ns("left")?, lab.ns("right")?);
-        first_link(lab, &left_ns, &us)?;
-        second_link(lab, &right_ns, &us)?;
         let mut beyond_neighbors = Vec::new();
         for (ns, net, asn) in [(&left_ns, 2, PEER_AS), (&right_ns, 3, RIGHT_AS)] {
             let addresses =
@@ -137,6 +135,10 @@ impl Scene {
             let own6: std::net::IpAddr = format!("2001:db8:{net}::2").parse()?;
             beyond_neighbors.push(Neighbor::new([10, 0, net, 1], asn).next_hop(own6));
         }
+        // Last, so that both ends of a link have different interface numbers: only then the kernel tells of a lost carrier
+        // at once, and not up to a second after whatever other link of this machine has changed before.
+        first_link(lab, &left_ns, &us)?;
+        second_link(lab, &right_ns, &us)?;
         (1..=HOSTS).flat_map(host).try_for_each(|address| {
             let length = if address.contains(':') { 128 } else { 32 };
             beyond_ns.addr("lo", &format!("{address}/{length}"))
@@ -196,7 +198,7 @@ impl Scene {
         Ok(())
     }
 
-    /// Lets an event happen under traffic, and afterwards puts things right again. `None`: this daemon cannot do it.
+    /// Lets an event happen under traffic. `None`: this daemon cannot do it. [`Scene::put_right`] comes next.
     ///
     /// # Errors
     /// When something does not come that must.
@@ -218,7 +220,6 @@ impl Scene {
         let done = self.happens(event)?;
         std::thread::sleep(self.after(event));
         let losses = streams.finish()?;
-        self.put_right(event)?;
         Ok(done.then_some(losses))
     }
 
@@ -279,7 +280,7 @@ impl Scene {
             Event::LinkDown => drop(self.left_ns.ip("link set eth0 down")?),
             Event::LinkUp => {
                 self.left_ns.ip("link set eth0 up")?;
-                self.is_whole()?;
+                pause(5);
             }
             Event::SessionClosed => drop(self.left.birdc("disable peer0")?),
             Event::PeerKilled => self.left.daemon().kill(),
@@ -332,7 +333,11 @@ impl Scene {
         }
     }
 
-    fn put_right(&mut self, event: Event) -> Result {
+    /// Undoes what an event left behind, and waits until everything is as before.
+    ///
+    /// # Errors
+    /// When it does not become so in time.
+    pub fn put_right(&mut self, event: Event) -> Result {
         match event {
             Event::Weight => self.left.configure(&upstream(&self.left_config, 1.0))?,
             Event::LinkDown => drop(self.left_ns.ip("link set eth0 up")?),

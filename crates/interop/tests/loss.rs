@@ -25,7 +25,7 @@ fn at_most(event: Event, bound: Bound) -> Result {
             assert!(loss.gap_ms <= bound, "{losses:?}");
             assert!(bound > 0 || loss.lost == 0, "{losses:?}");
         }
-        Ok(())
+        scene.put_right(event)
     })
 }
 

@@ -133,6 +133,8 @@ impl Subject {
     }
 }
 
+/// With the kernel's compatibility mode as it is, on: iproute2 would not show the hops of our routes without. It costs a
+/// notification for each route of a group that changes, which is in the figures.
 fn siskin_config(asn: u32) -> String {
     let peer = |name: &str, address: &str| {
         format!(

@@ -1,11 +1,11 @@
 //! What is lost through a hypervisor while something happens to it: every event of [`siskin_interop::loss`], Siskin beside
 //! BIRD 2 and FRR in the same network, in turns.
 
+use siskin_interop::Result;
 use siskin_interop::hypervisor::Make;
 use siskin_interop::lab::Lab;
 use siskin_interop::loss::{Event, Outcome, Scene};
 use siskin_interop::stream::RATE;
-use siskin_interop::{Error, Result};
 
 use super::{Arguments, median_of};
 
@@ -25,12 +25,7 @@ pub(super) fn run_all(arguments: &Arguments) -> Result {
     let mut found: Vec<Vec<Found>> = makes.iter().map(|_| vec![Found::new(); Event::ALL.len()]).collect();
     for round in 1..=rounds {
         for (make, list) in makes.iter().copied().zip(&mut found) {
-            let lab = Lab::new("loss")?;
-            let result = all_events(&lab, round, make, list);
-            if result.is_err() {
-                lab.keep();
-            }
-            result.map_err(|e| e.during(make))?;
+            all_events(round, make, list).map_err(|e| e.during(make))?;
         }
     }
     println!("\nmedians of {rounds}: packets lost and milliseconds, from the VM | to the VM");
@@ -43,14 +38,31 @@ pub(super) fn run_all(arguments: &Arguments) -> Result {
     Ok(())
 }
 
-/// One network for all events, one after the other. After one that did not go well the others have a new network.
-fn all_events(lab: &Lab, round: usize, make: Make, list: &mut [Found]) -> Result {
-    let mut scene = Scene::new(lab, make)?;
+/// One network for all events, one after the other; another one where a daemon does not come back to what it was.
+fn all_events(round: usize, make: Make, list: &mut [Found]) -> Result {
+    let mut scene: Option<(Scene, Lab)> = None;
     for (event, found) in Event::ALL.into_iter().zip(list) {
-        let outcome = scene.run(event).map_err(|e: Error| e.during(event.name()))?;
+        let (mut now, lab) = match scene.take() {
+            Some(standing) => standing,
+            None => {
+                let lab = Lab::new("loss")?;
+                (Scene::new(&lab, make)?, lab)
+            }
+        };
+        let outcome = match now.run(event) {
+            Ok(outcome) => outcome,
+            Err(error) => {
+                println!("    {make}, {}: {error}", event.name());
+                continue;
+            }
+        };
         let shown = outcome.as_ref().map(costs).map_or_else(|| "-".to_owned(), |costs| line(&costs));
         println!("round {round} {make:8}{:28}{shown:>32}", event.name());
         found.extend(outcome.as_ref().map(costs));
+        match now.put_right(event) {
+            Ok(()) => scene = Some((now, lab)),
+            Err(error) => println!("    {make} was not what it was before: {error}"),
+        }
     }
     Ok(())
 }
