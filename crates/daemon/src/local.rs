@@ -5,13 +5,13 @@ use std::sync::Arc;
 
 use siskin_bgp::PathAttributes;
 use siskin_bgp::attr::Origin;
-use siskin_config::{Communities, Config, Guard, HostRoutes, OriginateKernel};
-use siskin_neighbor::{DomainConfig, Gateway, Mac, Vm};
+use siskin_config::{Communities, Config, Guard, HostRoutes, HostTimers, OriginateKernel};
+use siskin_neighbor::{DomainConfig, Filter, Gateway, Limits, Mac, Timers, Vm};
 use siskin_net::{Family, PeerId, Prefix, RouteSource};
 use siskin_rib::{BatchBuilder, FibAction, ImportProfile, PeerInfo};
 
 use crate::core::{RibCommand, RibHandle};
-use crate::hosts::{Baseline, Domain, HostsHandle};
+use crate::hosts::{Baseline, Domain, HostsHandle, Identity, Setup};
 use crate::kernel::{KernelCommand, KernelHandle, RedistributeSource, local_attributes};
 use crate::peer::{Router, local_import};
 
@@ -134,7 +134,10 @@ impl LocalSources {
         }
         let baseline = if self.listening { None } else { kernel.query(Baseline::of).await };
         self.listening = true;
-        hosts.configure(domains, baseline);
+        let prefixes = domains.iter().flat_map(|domain| domain.config.prefixes.iter().copied()).collect();
+        let identity = Identity { asn: router.asn, identifier: router.identifier };
+        hosts.configure(Setup { domains, identity, baseline });
+        rib.send(RibCommand::WatchHosts { prefixes, told: hosts.clone() }).await;
         for name in gone {
             if let Some(peer) = self.host_routes.remove(&name) {
                 self.end(peer, rib).await;
@@ -195,6 +198,8 @@ fn domain(section: &HostRoutes) -> DomainConfig {
     use std::net::IpAddr;
     DomainConfig {
         prefixes: section.prefixes.clone(),
+        ports: section.ports.clone(),
+        vlan: section.vlan,
         gateway: Gateway {
             ipv4: section.gateway[Family::Ipv4].and_then(|a| match a {
                 IpAddr::V4(a) => Some(a),
@@ -213,8 +218,54 @@ fn domain(section: &HostRoutes) -> DomainConfig {
         vms: section
             .vms
             .iter()
-            .map(|vm| Vm { name: vm.name.clone(), mac: Mac(vm.mac.0), addresses: vm.addresses.clone() })
+            .map(|vm| Vm {
+                name: vm.name.clone(),
+                mac: Mac(vm.mac.0),
+                addresses: vm.addresses.clone(),
+                port: vm.port.clone(),
+            })
             .collect(),
-        ..DomainConfig::default()
+        timers: timers(&section.timers),
+        limits: Limits {
+            per_port: section.limits.per_port,
+            candidates_per_port: section.limits.candidates_per_port,
+            frames_per_second: section.limits.frames_per_second,
+            burst: section.limits.burst,
+        },
+        filter: section.filter.then_some(Filter { isolate: section.isolate }),
+        announce_without_evidence: section.announce_without_evidence,
+    }
+}
+
+fn timers(timers: &HostTimers) -> Timers {
+    Timers {
+        probe_interval: timers.probe_interval,
+        probe_count: timers.probe_count,
+        probe_gap: timers.probe_gap,
+        challenge_gap: timers.challenge_gap,
+        candidate_wait: timers.candidate_wait,
+        candidate_timeout: timers.candidate_timeout,
+        carrier_delay: timers.carrier_delay,
+        adopt_sweep: timers.adopt_sweep,
+        forget: timers.forget,
+        takeover_hold: timers.takeover_hold,
+        linger: timers.linger,
+        freeze: timers.freeze,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_sides_mean_the_same_by_their_defaults() {
+        assert_eq!(timers(&HostTimers::default()), Timers::default());
+        assert_eq!(timers(&HostTimers::rdnbrd()), Timers::RDNBRD);
+        let (told, is) = (siskin_config::HostLimits::default(), Limits::default());
+        assert_eq!(
+            (told.per_port, told.candidates_per_port, told.frames_per_second, told.burst),
+            (is.per_port, is.candidates_per_port, is.frames_per_second, is.burst)
+        );
     }
 }

@@ -9,6 +9,7 @@ mod clock;
 mod core;
 mod daemon;
 mod drain;
+mod guard;
 mod hosts;
 mod http;
 mod kernel;
@@ -23,6 +24,7 @@ mod readiness;
 mod reload;
 mod restart;
 mod sources;
+mod state_file;
 mod tcp;
 
 use std::io::IsTerminal;

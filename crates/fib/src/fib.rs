@@ -253,17 +253,37 @@ impl Fib {
 
     /// Takes over a wish; the newest one of a prefix counts. Nothing is written before [`Fib::write`].
     pub fn want(&mut self, change: FibChange) {
+        if let Some(place) = self.place_of(&change) {
+            self.book.want(place, change.target);
+        }
+    }
+
+    /// As [`Fib::want`], of a route that stood in another table so far (`None`: that of the configuration): it leaves that
+    /// one as soon as it stands in the other, or is refused there.
+    pub fn want_moved(&mut self, change: FibChange, from: Option<u32>) {
+        let from = self.book.tables.find(from.unwrap_or(self.book.config.table));
+        match (self.place_of(&change), from) {
+            (Some(place), Some(from)) => self.book.want_moved(place, from, change.target),
+            (Some(place), None) => self.book.want(place, change.target),
+            // It can be in no table, and stays in none.
+            (None, Some(from)) => self.book.want(Place { table: from, prefix: change.prefix }, None),
+            (None, None) => {}
+        }
+    }
+
+    /// Where a wish belongs; `None`: nowhere, which is logged.
+    fn place_of(&mut self, change: &FibChange) -> Option<Place> {
         let number = change.table.unwrap_or(self.book.config.table);
         let known = self.book.tables.find(number);
         let added = || (![0, 255].contains(&number)).then(|| self.book.tables.add(number)).flatten();
         let Some(table) = known.or_else(added) else {
             tracing::warn!(table = number, prefix = %change.prefix, "a route in a table that cannot be ours");
-            return;
+            return None;
         };
         if known.is_none() {
             self.new_tables.push(table);
         }
-        self.book.want(Place { table, prefix: change.prefix }, change.target);
+        Some(Place { table, prefix: change.prefix })
     }
 
     /// How many prefixes wait to be written.
@@ -302,6 +322,12 @@ impl Fib {
     #[must_use]
     pub fn get_in(&self, table: u32, prefix: Prefix) -> Option<InstalledRoute> {
         self.book.route(Place { table: self.book.tables.find(table)?, prefix })
+    }
+
+    /// The tables that routes of ours are or were in, that of the configuration first.
+    #[must_use]
+    pub fn tables(&self) -> Vec<u32> {
+        self.book.tables.ids().map(|id| self.book.tables.number(id)).collect()
     }
 
     /// At most `limit` routes behind `from` (`None`: from the start), table by table, in order of prefix: IPv4 first. To

@@ -8,15 +8,19 @@
 
 pub mod bird;
 pub mod container;
+pub mod debian;
 mod error;
 pub mod feed;
+pub mod frames;
 pub mod frr;
+pub mod guest;
 pub mod hypervisor;
 pub mod install;
 pub mod irrd;
 pub mod kernel;
 pub mod lab;
 pub mod loss;
+pub mod make;
 pub mod mrt;
 pub mod peeringdb;
 pub mod plain;

@@ -13,8 +13,8 @@
 use std::time::Duration;
 
 use crate::bird::{self, Bird};
-use crate::hypervisor::{HOLD, Hypervisor, LEFT, MORE, Make, OWN, RIGHT_AS, Setup, first_link4, first_link6};
 use crate::lab::{Lab, Ns};
+use crate::make::{HOLD, Hypervisor, LEFT, MORE, Make, OWN, RIGHT_AS, Setup, first_link4, first_link6};
 use crate::plain::{OUR_AS, PEER_AS, first_link, second_link};
 use crate::process::run;
 use crate::router::{Announcement, Config, Neighbor, Router};

@@ -3,9 +3,9 @@
 //! measures the same beside BIRD and FRR.
 
 use siskin_interop::Result;
-use siskin_interop::hypervisor::Make;
 use siskin_interop::lab::lab;
 use siskin_interop::loss::{Event, Scene};
+use siskin_interop::make::Make;
 
 /// What an event may cost from the VM, and to it: the longest time without packets, in milliseconds. A loaded machine
 /// delays everybody; what is promised is much less.

@@ -21,7 +21,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let (Some(server), Some(set)) = (arguments.next(), arguments.next()) else {
         return Err("usage: irr_load HOST:PORT SET [STATE-DIR]".into());
     };
-    let server: HostPort = server.parse()?;
+    let server = HostPort::parse(&server, 43)?;
     let name: SetName = set.parse()?;
     let state_dir = arguments.next().map(Into::into);
     let (sender, mut updates) = tokio::sync::mpsc::channel(4);

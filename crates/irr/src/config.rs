@@ -2,10 +2,9 @@
 
 use std::fmt;
 use std::path::PathBuf;
-use std::str::FromStr;
 use std::time::Duration;
 
-use siskin_net::{Asn, FamilySet};
+use siskin_net::{Asn, FamilySet, HostPort};
 
 use crate::SetName;
 
@@ -38,20 +37,6 @@ pub struct PeeringDbConfig {
     /// How old a record becomes before it is asked for again.
     pub refresh: Duration,
 }
-
-/// A host name or address, and a port.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct HostPort {
-    /// A name or an address, IPv6 without brackets.
-    pub host: String,
-    /// The TCP port.
-    pub port: u16,
-}
-
-/// The text names no server.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("expected a server like rr.ntt.net, 192.0.2.1:43 or [2001:db8::1]:43")]
-pub struct ParseHostPortError;
 
 /// What one peer wants to know.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -89,7 +74,7 @@ pub enum Names {
 impl Default for Config {
     fn default() -> Self {
         Config {
-            server: HostPort { host: "rr.ntt.net".into(), port: HostPort::WHOIS },
+            server: HostPort { host: "rr.ntt.net".into(), port: 43 },
             sources: Vec::new(),
             refresh: Duration::from_secs(12 * 3600),
             timeout: Duration::from_secs(120),
@@ -121,65 +106,9 @@ impl fmt::Debug for PeeringDbConfig {
     }
 }
 
-impl HostPort {
-    /// The port of whois.
-    pub const WHOIS: u16 = 43;
-}
-
-impl fmt::Display for HostPort {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.host.contains(':') {
-            write!(f, "[{}]:{}", self.host, self.port)
-        } else {
-            write!(f, "{}:{}", self.host, self.port)
-        }
-    }
-}
-
-impl FromStr for HostPort {
-    type Err = ParseHostPortError;
-
-    /// The port may be left out; an IPv6 address with a port stands in brackets.
-    fn from_str(text: &str) -> Result<HostPort, ParseHostPortError> {
-        let (host, port) = if let Some(rest) = text.strip_prefix('[') {
-            let (host, port) = rest.split_once(']').ok_or(ParseHostPortError)?;
-            let port =
-                if port.is_empty() { None } else { Some(port.strip_prefix(':').ok_or(ParseHostPortError)?) };
-            (host, port)
-        } else if text.matches(':').count() == 1 {
-            text.split_once(':').map_or((text, None), |(host, port)| (host, Some(port)))
-        } else {
-            (text, None)
-        };
-        let port = port.map_or(Ok(HostPort::WHOIS), |p| p.parse().map_err(|_| ParseHostPortError))?;
-        let odd = host.bytes().any(|b| !b.is_ascii_alphanumeric() && !b".-_:%".contains(&b));
-        if host.is_empty() || odd {
-            Err(ParseHostPortError)
-        } else {
-            Ok(HostPort { host: host.to_owned(), port })
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn servers_are_read_as_people_write_them() {
-        for (text, shown) in [
-            ("rr.ntt.net", "rr.ntt.net:43"),
-            ("127.0.0.1:4343", "127.0.0.1:4343"),
-            ("[2001:db8::1]:43", "[2001:db8::1]:43"),
-            ("2001:db8::1", "[2001:db8::1]:43"),
-            ("[::1]", "[::1]:43"),
-        ] {
-            assert_eq!(text.parse::<HostPort>().unwrap().to_string(), shown);
-        }
-        for text in ["", ":43", "a b", "[::1", "[::1]43", "host:port", "host:70000"] {
-            assert!(text.parse::<HostPort>().is_err(), "{text:?}");
-        }
-    }
 
     #[test]
     fn the_key_is_not_shown() {

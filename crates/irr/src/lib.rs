@@ -28,10 +28,11 @@ mod update;
 mod whois;
 
 pub use client::{Client, start};
-pub use config::{Config, HostPort, Names, ParseHostPortError, PeerRequest, PeeringDbConfig, SetRequest};
+pub use config::{Config, Names, PeerRequest, PeeringDbConfig, SetRequest};
 pub use name::{ParseSetNameError, SetName, from_peeringdb};
 pub use parse::{ParseListError, is_reserved, parse_prefixes};
 pub use peeringdb::{NetRecord, limit_with_headroom};
+pub use siskin_net::HostPort;
 pub use status::{
     AcceptError, Accepted, AcceptedList, PeerStatus, PeeringDbStatus, SetStatus, SetView, State, Status,
 };

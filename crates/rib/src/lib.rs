@@ -15,6 +15,7 @@ mod config;
 mod decision;
 mod export;
 mod import;
+mod mobility;
 mod nexthop;
 mod peers;
 mod rib;
@@ -29,10 +30,11 @@ pub use import::{
     Check, EdgeRules, Facts, ImportProfile, IrrFilter, IrrList, LimitAction, PrefixCheck, PrefixLimits,
     RpkiMode, Touched,
 };
-pub use nexthop::NextHopRequest;
+pub use mobility::HostMark;
+pub use nexthop::{GroupMove, NextHopRequest};
 pub use peers::PathCounts;
 pub use rib::{
-    CheckOutcome, Cursor, ExplainedPath, Explanation, ExportOutcome, ExportedRoute, FibUpdate, Judged,
-    LimitEvent, LimitKind, LimitOf, Lost, Memory, Page, PathView, PeerCounts, PolicyTrace, Rib, RibEvent,
-    Route, TableCounts, View,
+    CheckOutcome, Cursor, ExplainedPath, Explanation, ExportOutcome, ExportedRoute, FibUpdate, HostNews,
+    Judged, KernelVerdict, LimitEvent, LimitKind, LimitOf, Lost, Memory, NextHopView, Page, PathView,
+    PeerCounts, PolicyTrace, RemoteHost, Rib, RibEvent, Route, TableCounts, View,
 };

@@ -1,83 +1,9 @@
-//! Small nouns of the file: a host with its port, a MAC address, a pattern over interface names.
+//! Small nouns of the file: a MAC address.
 
 use std::fmt;
-use std::net::Ipv6Addr;
 use std::str::FromStr;
 
 use serde::{Serialize, Serializer};
-
-use crate::glob;
-
-/// A server: a DNS name or an address, and a port. Written `name:port`, `192.0.2.1:port` or `[2001:db8::1]:port`.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct HostPort {
-    /// A DNS name or an address without brackets.
-    pub host: String,
-    /// The TCP port.
-    pub port: u16,
-}
-
-impl HostPort {
-    /// Reads `host`, `host:port` and `[v6]:port`; where there is no port it is `default_port`.
-    ///
-    /// # Errors
-    /// A sentence that says what was expected.
-    pub fn parse(text: &str, default_port: u16) -> Result<HostPort, &'static str> {
-        const EXPECTED: &str = "expected a host, like rtr.example.net:323 or [2001:db8::53]:323";
-        let (host, port) = if let Some(rest) = text.strip_prefix('[') {
-            let (host, after) = rest.split_once(']').ok_or("expected a closing ']'")?;
-            host.parse::<Ipv6Addr>().map_err(|_| "expected an IPv6 address within the brackets")?;
-            match after {
-                "" => (host, None),
-                _ => (host, Some(after.strip_prefix(':').ok_or(EXPECTED)?)),
-            }
-        } else if text.parse::<Ipv6Addr>().is_ok() {
-            (text, None)
-        } else {
-            match text.rsplit_once(':') {
-                Some((host, port)) => (host, Some(port)),
-                None => (text, None),
-            }
-        };
-        let port = match port {
-            None => default_port,
-            Some(port) => port.parse().ok().filter(|p| *p != 0).ok_or("expected a port from 1 to 65535")?,
-        };
-        let is_address = host.parse::<std::net::IpAddr>().is_ok();
-        if is_address || is_host_name(host) {
-            Ok(HostPort { host: host.to_owned(), port })
-        } else {
-            Err(EXPECTED)
-        }
-    }
-}
-
-fn is_host_name(text: &str) -> bool {
-    let label = |l: &str| {
-        !l.is_empty()
-            && l.len() <= 63
-            && !l.starts_with('-')
-            && !l.ends_with('-')
-            && l.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'))
-    };
-    text.len() <= 253 && text.strip_suffix('.').unwrap_or(text).split('.').all(label)
-}
-
-impl fmt::Display for HostPort {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.host.contains(':') {
-            write!(f, "[{}]:{}", self.host, self.port)
-        } else {
-            write!(f, "{}:{}", self.host, self.port)
-        }
-    }
-}
-
-impl Serialize for HostPort {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
-    }
-}
 
 /// A unicast EUI-48 address, six octets in the order of transmission.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -126,24 +52,5 @@ impl fmt::Debug for MacAddress {
 impl Serialize for MacAddress {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(self)
-    }
-}
-
-/// A pattern over interface names: `swp*`, `eth?`, or a plain name.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
-#[serde(transparent)]
-pub struct NamePattern(pub(crate) String);
-
-impl NamePattern {
-    /// Whether `name` matches: `*` stands for any run of characters, `?` for one.
-    #[must_use]
-    pub fn matches(&self, name: &str) -> bool {
-        glob::matches(&self.0, name)
-    }
-
-    /// The pattern as written.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
     }
 }

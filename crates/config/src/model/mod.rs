@@ -8,6 +8,7 @@ mod address;
 mod data;
 mod edge;
 mod filter;
+mod hosts;
 mod local;
 mod peer;
 mod router;
@@ -23,11 +24,12 @@ use std::sync::Arc;
 use serde::Serialize;
 use siskin_policy::PolicySet;
 
-pub use address::{HostPort, MacAddress, NamePattern};
+pub use address::MacAddress;
 pub use data::{Irr, PeeringDb, Rpki, RtrServer};
 pub(crate) use edge::range_text;
 pub use edge::{AsnRanges, Blocklist, Checks, Edge, Patterns};
 pub use filter::{AsSet, IrrFilter, IrrSource, LimitAction, Limits, MaxPrefix, MaxPrefixSource, RpkiMode};
+pub use hosts::{HostLimits, HostTimers};
 pub use local::{
     Communities, Guard, HostRoutes, Originate, OriginateKernel, Redistribute, Redistribution, Vm,
 };
@@ -37,6 +39,7 @@ pub use routes::{Bfd, NextHopMode, PolicyChoice, RouteSettings};
 pub use rule::{Mark, Rule};
 pub use secret::Secret;
 pub use session::{AddPath, AddPathSend, AsnRule, GracefulRestart, PeerKind, SessionSettings, Ttl};
+pub use siskin_net::HostPort;
 
 use crate::not_yet::NotYet;
 

@@ -2,9 +2,11 @@
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use serde::Serialize;
 use siskin_net::{Asn, BgpIdentifier, FamilyMap};
+use siskin_policy::Compiled;
 
 use super::serialize;
 
@@ -61,6 +63,11 @@ pub struct Kernel {
     pub prefsrc: FamilyMap<Option<IpAddr>>,
     /// What happens to our routes at a clean stop.
     pub on_stop: OnStop,
+    /// Which routes are installed, and in which table; `None`: all, in the table they are for.
+    #[serde(serialize_with = "serialize::policy_option", skip_serializing_if = "Option::is_none")]
+    pub policy: Option<Arc<Compiled>>,
+    /// Whether a next hop may be reached by a default route.
+    pub resolve_via_default: bool,
 }
 
 /// What becomes of `net.ipv4.nexthop_compat_mode` at the start.

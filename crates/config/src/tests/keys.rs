@@ -144,21 +144,6 @@ fn communities_of_all_kinds() {
 }
 
 #[test]
-fn hosts_with_ports() {
-    let parse = |text: &str| HostPort::parse(text, 323).map(|h| h.to_string());
-    assert_eq!(parse("rtr.example.net").as_deref(), Ok("rtr.example.net:323"));
-    assert_eq!(parse("rtr.example.net:3323").as_deref(), Ok("rtr.example.net:3323"));
-    assert_eq!(parse("192.0.2.1:1").as_deref(), Ok("192.0.2.1:1"));
-    assert_eq!(parse("2001:db8::1").as_deref(), Ok("[2001:db8::1]:323"));
-    assert_eq!(parse("[2001:db8::1]:1").as_deref(), Ok("[2001:db8::1]:1"));
-    for bad in
-        ["", "a b", "host:", "host:0", "host:65536", "[x]:1", "[2001:db8::1", "-a.example", "a..b", "[::1]x"]
-    {
-        assert!(parse(bad).is_err(), "{bad}");
-    }
-}
-
-#[test]
 fn mac_addresses() {
     assert_eq!("52-02-45-76-D2-35".parse::<MacAddress>().unwrap().to_string(), "52:02:45:76:d2:35");
     for bad in [
@@ -189,7 +174,7 @@ fn name_patterns() {
         ("*", "", true),
         ("ä?", "äö", true),
     ] {
-        assert_eq!(crate::glob::matches(pattern, name), matches, "{pattern} {name}");
+        assert_eq!(siskin_net::NamePattern::new(pattern).matches(name), matches, "{pattern} {name}");
     }
 }
 
@@ -203,4 +188,48 @@ fn a_link_local_peer_needs_its_link() {
     let two = "[peer.a]\naddress = 'fe80::1'\ninterface = 'eth0'\nasn = 65001\n\
                [peer.b]\naddress = 'fe80::1'\ninterface = 'eth1'\nasn = 65001\n";
     assert_eq!(config(&with_router(two)).peers.len(), 2, "the same link-local address on two links");
+}
+
+#[test]
+fn ports_of_host_routes() {
+    let section = |name: &str, keys: &str| {
+        with_router(&format!("[host-routes.\"{name}\"]\nprefixes = ['198.51.100.0/24']\n{keys}\n"))
+    };
+    let bridge = config(&section("vmbr1", "vlan = 100\nports = ['tap*', 'fwpr?']"));
+    let bridge = &bridge.host_routes["vmbr1"];
+    assert_eq!(bridge.vlan, Some(100));
+    assert!(bridge.ports[0].matches("tap10i0") && !bridge.ports[1].matches("eth0"));
+    let taps = config(&section("tap*", ""));
+    assert_eq!((taps.host_routes["tap*"].vlan, taps.host_routes["tap*"].ports.len()), (None, 0));
+    assert!(config(&section("vmbr1.100", "")).host_routes.contains_key("vmbr1.100"));
+    for (name, keys) in
+        [("tap*", "vlan = 5"), ("vmbr1", "vlan = 4095"), ("vmbr1", "ports = ['a b']"), ("a/b", "")]
+    {
+        assert!(check(&section(name, keys)).is_err(), "{name} {keys}");
+    }
+}
+
+#[test]
+fn tables_of_peers_and_the_policy_of_the_kernel() {
+    assert_eq!(peer("").routes.table, None);
+    assert_eq!(peer("table = 100").routes.table, Some(100));
+    assert_eq!(peer("table = 'main'").routes.table, Some(254));
+    let text = "[peer-group.tenants]\ntable = 7\n\n[peer.a]\ngroup = 'tenants'\naddress = '192.0.2.1'\nasn = 65001\n\
+                [dynamic-peer.b]\ngroup = 'tenants'\nrange = '10.0.0.0/8'\nasn = 65002\n";
+    let loaded = config(&with_router(text));
+    assert_eq!(loaded.peers["a"].routes.table, Some(7));
+    assert_eq!(loaded.dynamic_peers["b"].routes.table, Some(7));
+    let wrong =
+        check(&with_router("[peer.a]\naddress = '192.0.2.1'\nasn = 65001\ntable = 255\n")).unwrap_err();
+    assert!(
+        wrong.render(false).contains("table 255 (`local`) belongs to the kernel"),
+        "{}",
+        wrong.render(false)
+    );
+    let kernel = |keys: &str| format!("[kernel]\n{keys}\n[policy.few]\nrules = ['set table 9', 'accept']\n");
+    assert_eq!(config(&with_router(&kernel(""))).kernel.policy, None);
+    let few = config(&with_router(&kernel("policy = 'few'"))).kernel;
+    assert_eq!(few.policy.map(|policy| policy.name().to_owned()).as_deref(), Some("few"));
+    let wrong = check(&with_router(&kernel("policy = 'fwe'"))).unwrap_err();
+    assert!(wrong.render(false).contains("there is no policy `fwe`"), "{}", wrong.render(false));
 }

@@ -7,12 +7,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
-use siskin_net::{Family, FamilySet, NextHop, PeerId, Resolution};
+use siskin_net::{Family, FamilySet, NextHop, NextHopAnswer, PeerId, Prefix};
+use siskin_policy::Compiled;
 use siskin_rib::{
     Batch, ExportProfile, Facts, FibUpdate, ImportProfile, PeerInfo, Rib, RibConfig, RibEvent, Touched,
 };
 use tokio::sync::{mpsc, oneshot};
 
+use crate::hosts::HostsHandle;
 use crate::kernel::{KernelCommand, KernelHandle};
 
 pub(crate) use queue::{QueueReceiver, QueueSender, queue};
@@ -47,11 +49,15 @@ pub(crate) enum RibCommand {
     /// Routes.
     Batch(Batch),
     /// What next-hop tracking found.
-    NextHops(Vec<(NextHop, Option<Resolution>)>),
+    NextHops(Vec<(NextHop, NextHopAnswer)>),
     /// What is known of the routing system changed.
     Facts { facts: Arc<Facts>, touched: Touched },
+    /// What others announce of single addresses within these prefixes is told from now on.
+    WatchHosts { prefixes: Vec<Prefix>, told: HostsHandle },
     /// The kernel's table follows this configuration from now on.
     Configure(RibConfig),
+    /// Which routes the kernel gets; `None`: all.
+    KernelPolicy(Option<Arc<Compiled>>),
     /// A look at the tables; short, or a slice of a walk.
     Query(Box<dyn FnOnce(&Rib) + Send>),
     /// A queue has room again.
@@ -130,6 +136,7 @@ pub(crate) fn start(
         rib: Rib::new(config),
         queues: queue::Queues::default(),
         kernel,
+        hosts: None,
         events,
         inbox,
         wake_pending,
@@ -158,6 +165,8 @@ struct Core {
     rib: Rib,
     queues: queue::Queues,
     kernel: KernelHandle,
+    /// Who wants to know what others announce of our VMs' addresses.
+    hosts: Option<HostsHandle>,
     /// News of limits (at most a few for each peer and turn) and of walks that ended.
     events: mpsc::UnboundedSender<RibEvent>,
     inbox: mpsc::Receiver<RibCommand>,
@@ -215,12 +224,17 @@ impl Core {
             RibCommand::RefreshOut { id, family } => self.rib.refresh_out(id, family),
             RibCommand::Batch(batch) => self.rib.apply(batch),
             RibCommand::NextHops(changes) => {
-                for (next_hop, resolution) in changes {
-                    self.rib.set_next_hop(next_hop, resolution);
+                for (next_hop, answer) in changes {
+                    self.rib.set_next_hop(next_hop, answer);
                 }
             }
             RibCommand::Facts { facts, touched } => self.rib.set_facts(facts, touched),
+            RibCommand::WatchHosts { prefixes, told } => {
+                self.hosts = Some(told);
+                self.rib.watch_hosts(prefixes);
+            }
             RibCommand::Configure(config) => self.rib.configure(config),
+            RibCommand::KernelPolicy(policy) => self.rib.set_kernel_policy(policy),
             RibCommand::Query(query) => query(&self.rib),
             RibCommand::Wake => self.wake_pending.store(false, Ordering::Release),
             RibCommand::Stop => return std::ops::ControlFlow::Break(()),
@@ -228,9 +242,14 @@ impl Core {
         std::ops::ControlFlow::Continue(())
     }
 
-    /// One turn: decide, then the kernel (a lost next hop must not wait for exports), then the peers.
+    /// One turn: decide, then who must yield an address, then the kernel (a lost next hop must not wait for exports),
+    /// then the peers.
     fn turn(&mut self) -> bool {
         let mut more = self.rib.turn(DECIDE_A_TURN);
+        let news = self.rib.take_host_news();
+        if let Some(hosts) = self.hosts.as_ref().filter(|_| !news.is_empty()) {
+            hosts.remote_news(news);
+        }
         more |= self.serve_kernel();
         more |= self.rib.export_turn(&mut self.queues, EXPORT_A_TURN);
         for event in self.rib.take_events() {
@@ -249,6 +268,10 @@ impl Core {
         let requests = self.rib.take_next_hop_requests();
         if !requests.is_empty() {
             self.kernel.send(KernelCommand::NextHops(requests));
+        }
+        let moves = self.rib.take_group_moves();
+        if !moves.is_empty() && self.kernel.installs() {
+            self.kernel.send(KernelCommand::Groups(moves));
         }
         if !self.kernel.wants_routes() {
             return false;

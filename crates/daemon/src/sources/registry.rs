@@ -167,7 +167,7 @@ fn asn_of(peer: &Peer) -> Option<Asn> {
 
 fn client_config(config: &Config) -> siskin_irr::Config {
     siskin_irr::Config {
-        server: siskin_irr::HostPort { host: config.irr.server.host.clone(), port: config.irr.server.port },
+        server: config.irr.server.clone(),
         sources: config.irr.sources.clone(),
         refresh: config.irr.refresh,
         timeout: config.irr.timeout,

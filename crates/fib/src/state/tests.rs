@@ -24,6 +24,9 @@ fn link(index: IfIndex, up: bool, carrier: bool) -> KernelEvent {
         mac: None,
         mtu: 1500,
         kind: String::new(),
+        lower: None,
+        vlan: None,
+        vlan_filtering: false,
     };
     KernelEvent::Link { link, deleted: false }
 }
@@ -247,15 +250,16 @@ fn the_tracker_reports_differences_alone() {
     let mut state = two_links();
     let mut tracker = Tracker::new();
     let next_hops = ["192.0.2.7", "10.1.0.1", "8.8.8.8"].map(|a| NextHop::new(ip(a)));
-    let first: Vec<bool> = next_hops.iter().map(|n| tracker.register(*n, &state).is_some()).collect();
+    let first: Vec<bool> = next_hops.iter().map(|n| tracker.register(*n, &state).found.is_some()).collect();
     assert_eq!(first, [true, true, false]);
     assert!(tracker.refresh(&state).is_empty());
     state.apply(&link(3, true, false)).unwrap();
     let changes = tracker.refresh(&state);
     assert_eq!(changes.len(), 1);
-    assert_eq!((changes[0].0, changes[0].1.as_ref().unwrap().metric), (next_hops[1], 50));
+    assert_eq!((changes[0].0, changes[0].1.found.as_ref().unwrap().metric), (next_hops[1], 50));
     tracker.unregister(&next_hops[1]);
     state.apply(&link(2, false, false)).unwrap();
-    assert_eq!(tracker.refresh(&state), [(next_hops[0], None)]);
+    let changes = tracker.refresh(&state);
+    assert!(matches!(changes.as_slice(), [(n, a)] if *n == next_hops[0] && a.found.is_none()), "{changes:?}");
     assert_eq!(tracker.len(), 2);
 }

@@ -19,4 +19,6 @@ mod rules;
 #[cfg(test)]
 mod storm;
 #[cfg(test)]
+mod tables;
+#[cfg(test)]
 mod world;

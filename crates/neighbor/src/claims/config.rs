@@ -3,7 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
 
-use siskin_net::{Family, Prefix};
+use siskin_net::{Family, NamePattern, Prefix};
 
 use crate::Mac;
 
@@ -31,6 +31,8 @@ pub struct Vm {
     pub mac: Mac,
     /// Its addresses; those outside the domain's prefixes are never announced.
     pub addresses: Vec<IpAddr>,
+    /// The name of its port: what comes from another is refused.
+    pub port: Option<String>,
 }
 
 /// The gateway's addresses as VMs know them: the source of probes, and never claimed.
@@ -84,21 +86,48 @@ pub struct Timers {
     pub adopt_sweep: Duration,
     /// How long an address whose owner fell silent stays bound to it. Default 10 min.
     pub forget: Duration,
+    /// How long an address taken over from another router is announced elevated. Default 30 s.
+    pub takeover_hold: Duration,
+    /// How long the neighbour entry of an address outlives a withdrawal in favour of another router, whose route has
+    /// to take its place; claims within this time are in-flight frames of before. Default 1 s.
+    pub linger: Duration,
+    /// How long an address that moved [`MOVES`] times within [`MOVES_WITHIN`] stays where it is. Default 30 min.
+    pub freeze: Duration,
+}
+
+/// So many moves of an address within [`MOVES_WITHIN`], and it is frozen (RFC 7432 section 15.1).
+pub const MOVES: usize = 5;
+/// See [`MOVES`].
+pub const MOVES_WITHIN: Duration = Duration::from_secs(180);
+
+impl Timers {
+    /// The timers of rdnbrd as Cumulus Linux ships it: asked each second, gone after three seconds of silence.
+    pub const RDNBRD: Timers = Timers {
+        probe_interval: Duration::from_secs(1),
+        probe_count: 2,
+        probe_gap: Duration::from_secs(1),
+        ..Timers::DEFAULT
+    };
+
+    const DEFAULT: Timers = Timers {
+        probe_interval: Duration::from_secs(15),
+        probe_count: 3,
+        probe_gap: Duration::from_secs(1),
+        challenge_gap: Duration::from_millis(100),
+        candidate_wait: Duration::from_millis(1200),
+        candidate_timeout: Duration::from_secs(2),
+        carrier_delay: Duration::from_secs(1),
+        adopt_sweep: Duration::from_secs(60),
+        forget: Duration::from_secs(600),
+        takeover_hold: Duration::from_secs(30),
+        linger: Duration::from_secs(1),
+        freeze: Duration::from_secs(1800),
+    };
 }
 
 impl Default for Timers {
     fn default() -> Timers {
-        Timers {
-            probe_interval: Duration::from_secs(15),
-            probe_count: 3,
-            probe_gap: Duration::from_secs(1),
-            challenge_gap: Duration::from_millis(100),
-            candidate_wait: Duration::from_millis(1200),
-            candidate_timeout: Duration::from_secs(2),
-            carrier_delay: Duration::from_secs(1),
-            adopt_sweep: Duration::from_secs(60),
-            forget: Duration::from_secs(600),
-        }
+        Timers::DEFAULT
     }
 }
 
@@ -121,6 +150,9 @@ impl Default for Limits {
     }
 }
 
+/// Interfaces that patterns may have made domains of.
+pub const MAX_INSTANCES: usize = 16_384;
+
 /// Addresses in all domains together.
 pub const MAX_CLAIMS: usize = 65_536;
 
@@ -129,6 +161,10 @@ pub const MAX_CLAIMS: usize = 65_536;
 pub struct DomainConfig {
     /// Nothing outside these is ever learned.
     pub prefixes: Vec<Prefix>,
+    /// Names of a bridge's ports that are VMs'; empty: all but those whose kind says that they lead elsewhere.
+    pub ports: Vec<NamePattern>,
+    /// The VLAN of the bridge that the section names. Its interface is then the bridge's device of that VLAN.
+    pub vlan: Option<u16>,
     /// The gateway the VMs use.
     pub gateway: Gateway,
     /// Who may have an address.
@@ -139,15 +175,21 @@ pub struct DomainConfig {
     pub timers: Timers,
     /// Limits.
     pub limits: Limits,
+    /// Whether a declared VM whose port is named is announced as soon as that port is up, before it says anything;
+    /// never one that another router announces, nor an incoming migration.
+    pub announce_without_evidence: bool,
+    /// Whether the filter judges what its ports send; `None`: they send what they like.
+    pub filter: Option<Filter>,
+}
+
+/// How a domain's ports are filtered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Filter {
+    /// Whether the ports of a bridge are kept apart from each other.
+    pub isolate: bool,
 }
 
 impl DomainConfig {
-    /// The declared VM that owns `address`.
-    #[must_use]
-    pub fn vm_of(&self, address: IpAddr) -> Option<&Vm> {
-        self.vms.iter().find(|vm| vm.addresses.contains(&address))
-    }
-
     /// Whether a VM may ever have `address`: inside the prefixes, a host's address, and not the gateway's.
     #[must_use]
     pub fn permits(&self, address: IpAddr) -> bool {

@@ -3,7 +3,8 @@
 //! The table knows no address and no port list: [`step`] takes a state and an event that the guard has already
 //! classified, and answers with the next state, the next deadline and at most one probe. What is in the kernel and in
 //! BGP follows from the state alone ([`State::in_kernel`], [`State::announced`]), so no path through the table can
-//! forget to withdraw. Moves between hypervisors will add rows here (standby, moved, frozen); nothing else changes.
+//! forget to withdraw. Whether a route is elevated, and its sequence number, are no states: they go with every
+//! announced state alike, and [`super::mobility`] sets them when a claim becomes announced.
 
 use std::fmt;
 use std::time::Duration;
@@ -22,9 +23,34 @@ pub struct Binding {
     pub mac: Mac,
 }
 
+/// Who else claims the address of a contested claim.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rival {
+    /// The owner's MAC address on another port of ours; it gets the address if the owner is silent.
+    Here(Binding),
+    /// Another router, for another MAC address; we yield to it if the owner is silent.
+    Elsewhere,
+}
+
+/// Where a frozen address is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stand {
+    /// Here, and announced.
+    Here,
+    /// Withdrawn a moment ago in favour of another router; the neighbour entry is still there.
+    Leaving,
+    /// With another router.
+    Away,
+}
+
 /// What a claim is in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum State {
+    /// Declared, or released by the operator: its VM is not here, or was not heard yet.
+    Standby {
+        /// Not to be asked for: only what the VM says by itself counts.
+        quiet: bool,
+    },
     /// Its VM asks whether the address is free (duplicate address detection); not ours to announce yet.
     Candidate {
         /// Probes sent since it may answer.
@@ -44,20 +70,36 @@ pub enum State {
         /// Probes sent and not answered.
         probes: u8,
     },
-    /// Announced, and claimed from another port with the same MAC address: the owner is asked first.
+    /// Announced, and claimed by somebody else: the owner is asked first.
     Contested {
         /// Probes sent and not answered.
         probes: u8,
         /// Who gets it if the owner is silent.
-        rival: Binding,
+        rival: Rival,
+    },
+    /// Withdrawn in favour of another router, but still bound to its owner here.
+    Moved {
+        /// The neighbour entry is still in the kernel, until the other router's route has taken the place of ours;
+        /// what the owner says now may be from before.
+        lingering: bool,
+        /// Probes sent since: an owner that answers is here, whatever the other router says. One more than
+        /// `probe_count`: it did not.
+        probes: u8,
     },
     /// Withdrawn, but still bound to its owner.
     Gone,
+    /// It moved too often: it stays where it is, and claims change nothing.
+    Frozen {
+        /// Where that is.
+        stand: Stand,
+    },
 }
 
 /// The names of the states.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum StateName {
+    /// [`State::Standby`].
+    Standby,
     /// [`State::Candidate`].
     Candidate,
     /// [`State::Unverified`].
@@ -68,21 +110,41 @@ pub enum StateName {
     Verify,
     /// [`State::Contested`].
     Contested,
+    /// [`State::Moved`].
+    Moved,
     /// [`State::Gone`].
     Gone,
+    /// [`State::Frozen`].
+    Frozen,
 }
 
 impl StateName {
+    /// All of them.
+    pub const ALL: [StateName; 9] = [
+        StateName::Standby,
+        StateName::Candidate,
+        StateName::Unverified,
+        StateName::Active,
+        StateName::Verify,
+        StateName::Contested,
+        StateName::Moved,
+        StateName::Gone,
+        StateName::Frozen,
+    ];
+
     /// The word used in tables, JSON and metrics.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
+            StateName::Standby => "standby",
             StateName::Candidate => "candidate",
             StateName::Unverified => "unverified",
             StateName::Active => "active",
             StateName::Verify => "verify",
             StateName::Contested => "contested",
+            StateName::Moved => "moved",
             StateName::Gone => "gone",
+            StateName::Frozen => "frozen",
         }
     }
 }
@@ -98,29 +160,45 @@ impl State {
     #[must_use]
     pub const fn name(self) -> StateName {
         match self {
+            State::Standby { .. } => StateName::Standby,
             State::Candidate { .. } => StateName::Candidate,
             State::Unverified { .. } => StateName::Unverified,
             State::Active => StateName::Active,
             State::Verify { .. } => StateName::Verify,
             State::Contested { .. } => StateName::Contested,
+            State::Moved { .. } => StateName::Moved,
             State::Gone => StateName::Gone,
+            State::Frozen { .. } => StateName::Frozen,
         }
     }
 
-    /// Whether route and neighbour entry are in the kernel.
+    /// Whether the neighbour entry is in the kernel.
     #[must_use]
     pub const fn in_kernel(self) -> bool {
-        !matches!(self, State::Candidate { .. } | State::Gone)
+        match self {
+            State::Standby { .. } | State::Candidate { .. } | State::Gone => false,
+            State::Frozen { stand: Stand::Away } => false,
+            State::Moved { lingering, .. } => lingering,
+            State::Unverified { .. } | State::Active | State::Verify { .. } | State::Contested { .. } => true,
+            State::Frozen { stand: Stand::Here | Stand::Leaving } => true,
+        }
     }
 
     /// Whether the address is announced.
     #[must_use]
     pub const fn announced(self) -> bool {
         match self {
-            State::Candidate { .. } | State::Gone => false,
+            State::Standby { .. } | State::Candidate { .. } | State::Moved { .. } | State::Gone => false,
+            State::Frozen { stand } => matches!(stand, Stand::Here),
             State::Unverified { announced, .. } => announced,
             State::Active | State::Verify { .. } | State::Contested { .. } => true,
         }
+    }
+
+    /// Whether its VM counts as here: in the kernel, and not on its way out.
+    #[must_use]
+    pub const fn is_here(self) -> bool {
+        self.announced() || matches!(self, State::Unverified { .. })
     }
 }
 
@@ -145,6 +223,16 @@ pub enum Event {
     PortLost,
     /// The owner's port is not there any more.
     PortGone,
+    /// The owner's port is up, and the operator trusts that the owner is there though it said nothing.
+    Presumed(Binding),
+    /// Another router announces the address with precedence, and nothing says that it means another VM.
+    Yield,
+    /// Another router announces the address with precedence, for another MAC address.
+    Dispute,
+    /// No other router announces the address any more.
+    RemoteGone,
+    /// The operator withdraws the address until its VM speaks again.
+    Release,
 }
 
 /// What people should hear of a step.
@@ -156,6 +244,12 @@ pub enum Remark {
     Defended,
     /// Another port has the address now.
     Moved,
+    /// The owner is there, and another router announces the address too.
+    Duplicate,
+    /// Another router has the address now.
+    Yielded,
+    /// The address moved too often.
+    Frozen,
 }
 
 /// When the claim wants to be looked at again.
@@ -174,7 +268,7 @@ pub struct Step {
     pub next: Option<(State, Binding)>,
     /// The next deadline.
     pub deadline: Deadline,
-    /// Whether the owner (of before the step) is probed.
+    /// Whether the owner is probed.
     pub probe: bool,
     /// What to say.
     pub remark: Option<Remark>,
@@ -191,6 +285,10 @@ pub struct Rules {
     pub can_probe: bool,
     /// Whether the address is declared: such an owner may be silent while its port is there.
     pub declared: bool,
+    /// Whether another router announces the address.
+    pub remote: bool,
+    /// Whether one more move between routers is one too many.
+    pub exhausted: bool,
 }
 
 /// Time between probes of an entry that a previous run left.
@@ -219,6 +317,44 @@ fn active(owner: Binding, rules: &Rules) -> Step {
     Step { deadline: Deadline::In(rules.probe_interval), ..stay(State::Active, owner) }
 }
 
+/// The owner is here, and was not announced: where another router announces the address, that is a move.
+fn arrive(owner: Binding, rules: &Rules) -> Step {
+    if rules.remote && rules.exhausted {
+        freeze(Stand::Here, owner, rules.timers.freeze)
+    } else {
+        active(owner, rules)
+    }
+}
+
+fn freeze(stand: Stand, owner: Binding, time: Duration) -> Step {
+    let step = stay(State::Frozen { stand }, owner);
+    Step { deadline: Deadline::In(time), remark: Some(Remark::Frozen), ..step }
+}
+
+/// Another router has the address now.
+fn yielded(owner: Binding, rules: &Rules) -> Step {
+    if rules.exhausted {
+        return freeze(Stand::Leaving, owner, rules.timers.linger);
+    }
+    let step = stay(State::Moved { lingering: true, probes: 0 }, owner);
+    Step { deadline: Deadline::In(rules.timers.linger), remark: Some(Remark::Yielded), ..step }
+}
+
+/// Withdrawn in favour of another router, and asked whether it is here all the same.
+fn seek(probes: u8, owner: Binding, rules: &Rules) -> Step {
+    if rules.can_probe && probes <= rules.timers.probe_count {
+        probing(State::Moved { lingering: false, probes }, owner, rules.timers.challenge_gap)
+    } else {
+        let probes = rules.timers.probe_count.saturating_add(1);
+        let step = stay(State::Moved { lingering: false, probes }, owner);
+        Step { deadline: Deadline::In(rules.timers.forget), ..step }
+    }
+}
+
+fn standby(owner: Binding, rules: &Rules) -> Step {
+    Step { deadline: Deadline::In(rules.timers.forget), ..stay(State::Standby { quiet: true }, owner) }
+}
+
 fn moved(to: Binding, rules: &Rules) -> Step {
     Step { remark: Some(Remark::Moved), ..active(to, rules) }
 }
@@ -235,23 +371,41 @@ fn probing(state: State, owner: Binding, gap: Duration) -> Step {
 /// The transition table: one row a state, in the order of the enumeration.
 #[must_use]
 pub fn step(state: State, owner: Binding, event: Event, rules: &Rules) -> Step {
+    if event == Event::Release && !matches!(state, State::Candidate { .. }) {
+        return standby(owner, rules);
+    }
     match state {
+        State::Standby { quiet } => match event {
+            Event::Owner(at) | Event::Rival(at) | Event::Takeover(at) => arrive(at, rules),
+            Event::OwnerTentative(at) => candidate_anew(at, rules),
+            Event::Presumed(at) if !quiet => verify(1, at, rules),
+            Event::Presumed(_)
+            | Event::RivalLost
+            | Event::PortBack
+            | Event::PortLost
+            | Event::Yield
+            | Event::Dispute
+            | Event::RemoteGone
+            | Event::Release => stay(state, owner),
+            Event::Timeout | Event::PortGone => DROP,
+        },
         State::Candidate { probes } => candidate(probes, owner, event, rules),
         State::Unverified { announced, probes } => unverified(announced, probes, owner, event, rules),
         State::Active => match event {
             Event::Owner(at) | Event::OwnerTentative(at) => active(at, rules),
-            Event::Rival(rival) => contest(rival, owner, rules),
+            Event::Rival(rival) => contest(Rival::Here(rival), owner, rules),
             Event::Takeover(by) => moved(by, rules),
             Event::Timeout if !rules.can_probe => active(owner, rules),
             Event::Timeout | Event::PortBack => verify(1, owner, rules),
-            Event::RivalLost => stay(state, owner),
             Event::PortLost => gone(owner, rules),
             Event::PortGone => DROP,
+            Event::Yield => yielded(owner, rules),
+            Event::Dispute => contest(Rival::Elsewhere, owner, rules),
+            Event::RivalLost | Event::Presumed(_) | Event::RemoteGone | Event::Release => stay(state, owner),
         },
         State::Verify { probes } => match event {
             Event::Owner(at) => active(at, rules),
-            Event::OwnerTentative(_) | Event::RivalLost => stay(state, owner),
-            Event::Rival(rival) => contest(rival, owner, rules),
+            Event::Rival(rival) => contest(Rival::Here(rival), owner, rules),
             Event::Takeover(by) => moved(by, rules),
             Event::Timeout if probes < rules.timers.probe_count => {
                 verify(probes.saturating_add(1), owner, rules)
@@ -261,23 +415,49 @@ pub fn step(state: State, owner: Binding, event: Event, rules: &Rules) -> Step {
             Event::PortBack => verify(1, owner, rules),
             Event::PortLost => gone(owner, rules),
             Event::PortGone => DROP,
+            Event::Yield => yielded(owner, rules),
+            Event::Dispute => contest(Rival::Elsewhere, owner, rules),
+            Event::OwnerTentative(_)
+            | Event::RivalLost
+            | Event::Presumed(_)
+            | Event::RemoteGone
+            | Event::Release => stay(state, owner),
         },
         State::Contested { probes, rival } => contested(probes, rival, owner, event, rules),
+        State::Moved { lingering, probes } => away(lingering, probes, owner, event, rules),
         State::Gone => match event {
-            Event::Owner(at) => active(at, rules),
+            Event::Owner(at) => arrive(at, rules),
             Event::OwnerTentative(at) => candidate_anew(at, rules),
-            Event::Rival(by) | Event::Takeover(by) => moved(by, rules),
-            Event::PortBack => Step { probe: rules.can_probe, ..stay(state, owner) },
-            Event::RivalLost | Event::PortLost => stay(state, owner),
+            Event::Rival(by) | Event::Takeover(by) => {
+                Step { remark: Some(Remark::Moved), ..arrive(by, rules) }
+            }
+            Event::Presumed(at) => verify(1, at, rules),
+            Event::PortBack | Event::RemoteGone => Step { probe: rules.can_probe, ..stay(state, owner) },
             Event::Timeout | Event::PortGone => DROP,
+            Event::RivalLost | Event::PortLost | Event::Yield | Event::Dispute | Event::Release => {
+                stay(state, owner)
+            }
         },
+        State::Frozen { stand } => frozen(stand, owner, event, rules),
     }
 }
 
 /// A claim's first step, from evidence for an address nobody has.
 #[must_use]
 pub fn begin(owner: Binding, tentative: bool, rules: &Rules) -> Step {
-    if tentative { candidate_anew(owner, rules) } else { active(owner, rules) }
+    if tentative { candidate_anew(owner, rules) } else { arrive(owner, rules) }
+}
+
+/// A declared address that nobody has been heard to have.
+#[must_use]
+pub fn await_declared(mac: Mac, quiet: bool) -> Step {
+    stay(State::Standby { quiet }, Binding { port: None, mac })
+}
+
+/// A claim's first step, from a binding that the daemon kept over a restart.
+#[must_use]
+pub fn restore(mac: Mac, rules: &Rules) -> Step {
+    gone(Binding { port: None, mac }, rules)
 }
 
 /// A claim's first step, from an entry a previous run left.
@@ -300,9 +480,12 @@ fn verify(probes: u8, owner: Binding, rules: &Rules) -> Step {
     }
 }
 
-/// Nobody can be asked without a gateway address: then the owner keeps what it has.
-fn contest(rival: Binding, owner: Binding, rules: &Rules) -> Step {
-    if rules.can_probe {
+/// Nobody can be asked without a gateway address: then the owner keeps what it has. So does one that is declared,
+/// against a MAC address that another router names.
+fn contest(rival: Rival, owner: Binding, rules: &Rules) -> Step {
+    if rival == Rival::Elsewhere && (rules.declared || !rules.can_probe) {
+        Step { remark: Some(Remark::Duplicate), ..active(owner, rules) }
+    } else if rules.can_probe {
         probing(State::Contested { probes: 1, rival }, owner, rules.timers.challenge_gap)
     } else {
         active(owner, rules)
@@ -312,14 +495,20 @@ fn contest(rival: Binding, owner: Binding, rules: &Rules) -> Step {
 fn candidate(probes: u8, owner: Binding, event: Event, rules: &Rules) -> Step {
     let state = State::Candidate { probes };
     match event {
-        Event::Owner(at) => active(at, rules),
+        Event::Owner(at) => arrive(at, rules),
         // A candidate owns nothing yet: whoever has the address says so first.
-        Event::Rival(by) | Event::Takeover(by) => active(by, rules),
-        Event::OwnerTentative(_) | Event::RivalLost | Event::PortBack => stay(state, owner),
+        Event::Rival(by) | Event::Takeover(by) => arrive(by, rules),
         Event::Timeout if rules.can_probe && probes < rules.timers.probe_count => {
             probing(State::Candidate { probes: probes.saturating_add(1) }, owner, rules.candidate_gap())
         }
-        Event::Timeout | Event::PortLost | Event::PortGone => DROP,
+        Event::Timeout | Event::PortLost | Event::PortGone | Event::Release => DROP,
+        Event::OwnerTentative(_)
+        | Event::RivalLost
+        | Event::PortBack
+        | Event::Presumed(_)
+        | Event::Yield
+        | Event::Dispute
+        | Event::RemoteGone => stay(state, owner),
     }
 }
 
@@ -334,25 +523,120 @@ fn unverified(announced: bool, probes: u8, owner: Binding, event: Event, rules: 
         }
         Event::Timeout => Step { remark: Some(Remark::Silent), ..DROP },
         Event::PortBack => stay(State::Unverified { announced: true, probes }, owner),
+        Event::Yield => yielded(owner, rules),
+        Event::Dispute if rules.can_probe => probing(
+            State::Contested { probes: 1, rival: Rival::Elsewhere },
+            owner,
+            rules.timers.challenge_gap,
+        ),
         // It has no port yet that could be lost, and no rival: its MAC address is its owner on any port.
-        Event::OwnerTentative(_) | Event::Rival(_) | Event::RivalLost | Event::PortLost | Event::PortGone => {
-            stay(state, owner)
-        }
+        Event::OwnerTentative(_)
+        | Event::Rival(_)
+        | Event::RivalLost
+        | Event::PortLost
+        | Event::PortGone
+        | Event::Presumed(_)
+        | Event::Dispute
+        | Event::RemoteGone
+        | Event::Release => stay(state, owner),
     }
 }
 
-fn contested(probes: u8, rival: Binding, owner: Binding, event: Event, rules: &Rules) -> Step {
+fn contested(probes: u8, rival: Rival, owner: Binding, event: Event, rules: &Rules) -> Step {
     let state = State::Contested { probes, rival };
     match event {
-        Event::Owner(at) => Step { remark: Some(Remark::Defended), ..active(at, rules) },
+        Event::Owner(at) => {
+            let remark = match rival {
+                Rival::Here(_) => Remark::Defended,
+                Rival::Elsewhere => Remark::Duplicate,
+            };
+            Step { remark: Some(remark), ..active(at, rules) }
+        }
         Event::Takeover(by) => moved(by, rules),
         Event::Timeout if probes < rules.timers.probe_count => {
             let next = State::Contested { probes: probes.saturating_add(1), rival };
             probing(next, owner, rules.timers.challenge_gap)
         }
-        Event::Timeout | Event::PortLost | Event::PortGone => moved(rival, rules),
-        Event::RivalLost => verify(1, owner, rules),
-        Event::OwnerTentative(_) | Event::Rival(_) | Event::PortBack => stay(state, owner),
+        Event::Yield => yielded(owner, rules),
+        Event::Timeout | Event::PortLost | Event::PortGone => match rival {
+            Rival::Here(rival) => moved(rival, rules),
+            Rival::Elsewhere if event == Event::PortGone => DROP,
+            Rival::Elsewhere => yielded(owner, rules),
+        },
+        Event::RivalLost if rival != Rival::Elsewhere => verify(1, owner, rules),
+        // One of a previous run that has no port yet is as unproven as before.
+        Event::RemoteGone if rival == Rival::Elsewhere && owner.port.is_none() => {
+            probing(State::Unverified { announced: true, probes: 1 }, owner, ADOPT_GAP)
+        }
+        Event::RemoteGone if rival == Rival::Elsewhere => verify(1, owner, rules),
+        Event::OwnerTentative(_)
+        | Event::Rival(_)
+        | Event::RivalLost
+        | Event::PortBack
+        | Event::Presumed(_)
+        | Event::Dispute
+        | Event::RemoteGone
+        | Event::Release => stay(state, owner),
+    }
+}
+
+fn away(lingering: bool, probes: u8, owner: Binding, event: Event, rules: &Rules) -> Step {
+    let state = State::Moved { lingering, probes };
+    match event {
+        // While it lingers it may be a frame of before; the probes that follow tell.
+        Event::Timeout if lingering => seek(1, owner, rules),
+        Event::Timeout if probes <= rules.timers.probe_count => seek(probes.saturating_add(1), owner, rules),
+        // Its port is there: when the other router's route goes, it is asked again.
+        Event::Timeout if rules.remote => {
+            Step { deadline: Deadline::In(rules.timers.forget), ..stay(state, owner) }
+        }
+        Event::Timeout => DROP,
+        Event::Owner(at) if !lingering => arrive(at, rules),
+        Event::OwnerTentative(at) if !lingering => candidate_anew(at, rules),
+        Event::Rival(by) if !lingering => Step { remark: Some(Remark::Moved), ..arrive(by, rules) },
+        Event::Takeover(by) => Step { remark: Some(Remark::Moved), ..arrive(by, rules) },
+        Event::PortBack if !lingering => seek(1, owner, rules),
+        Event::RemoteGone => seek(1, owner, rules),
+        // The neighbour entry must outlive the route also where the VM's port goes at once.
+        Event::PortGone if lingering => stay(state, Binding { port: None, ..owner }),
+        Event::PortGone => DROP,
+        Event::Owner(_)
+        | Event::OwnerTentative(_)
+        | Event::Rival(_)
+        | Event::RivalLost
+        | Event::PortBack
+        | Event::PortLost
+        | Event::Presumed(_)
+        | Event::Yield
+        | Event::Dispute
+        | Event::Release => stay(state, owner),
+    }
+}
+
+/// A frozen claim yields, but takes nothing over: so of all routers one announces it in the end, the last winner.
+/// With nobody else left to announce it, its VM is believed again.
+fn frozen(stand: Stand, owner: Binding, event: Event, rules: &Rules) -> Step {
+    let state = State::Frozen { stand };
+    match (event, stand) {
+        (Event::Owner(at), Stand::Here) => stay(state, at),
+        (Event::Owner(at), Stand::Away) if !rules.remote => active(at, rules),
+        (Event::Timeout, Stand::Here) => verify(1, owner, rules),
+        (Event::Timeout, Stand::Leaving) => {
+            Step { remark: None, ..freeze(Stand::Away, owner, rules.timers.freeze) }
+        }
+        (Event::Timeout, Stand::Away) => seek(1, owner, rules),
+        (Event::Yield, Stand::Here) => {
+            Step { remark: Some(Remark::Yielded), ..freeze(Stand::Leaving, owner, rules.timers.linger) }
+        }
+        (Event::RemoteGone, Stand::Leaving) => {
+            let step = freeze(Stand::Away, owner, rules.timers.freeze);
+            Step { probe: rules.can_probe, remark: None, ..step }
+        }
+        (Event::RemoteGone, Stand::Away) => Step { probe: rules.can_probe, ..stay(state, owner) },
+        (Event::PortLost, Stand::Here) => gone(owner, rules),
+        (Event::PortGone, Stand::Leaving) => stay(state, Binding { port: None, ..owner }),
+        (Event::PortGone, _) => DROP,
+        _ => stay(state, owner),
     }
 }
 

@@ -8,36 +8,47 @@
 //! Never, whatever is sent: an address outside the domain's prefixes, two owners of one address, more than the limits.
 
 mod config;
+mod declare;
 mod domain;
 pub mod machine;
+mod mobility;
 mod output;
 mod port;
 mod ports;
 mod rate;
+mod remote;
+mod saved;
 mod seek;
 mod table;
+mod templates;
 mod view;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use siskin_net::{IfIndex, Timestamp};
+use siskin_net::{BgpIdentifier, IfIndex, NamePattern, Timestamp};
 use smallvec::SmallVec;
 
 pub use crate::frame::EvidenceKind;
 use crate::frame::{FrameError, Sighting};
 use crate::mac::Mac;
-pub use config::{DomainConfig, Gateway, Guard, Limits, MAX_CLAIMS, Timers, Vm, is_host_address};
+pub use config::{
+    DomainConfig, Filter, Gateway, Guard, Limits, MAX_CLAIMS, MAX_INSTANCES, MOVES, MOVES_WITHIN, Timers, Vm,
+    is_host_address,
+};
 use domain::Domain;
 pub use domain::{DomainId, DomainLink};
 pub use machine::StateName;
-use machine::{Binding, Event, State};
+use machine::{Binding, Event, Stand, State};
+pub use mobility::{DeclareError, Mobility, Remote, SavedBinding, binding_of};
 pub use output::{Action, Notice, NoticeKind, Output, Refusal};
 use port::Port;
 pub use port::PortCounters;
+pub use remote::{MAX_REMOTES, MoveCounters, MoveRecord};
 use table::{Claim, Key, Timer};
+pub use templates::precedence;
 pub use view::{ClaimView, PortView};
 
 /// Moves of one address under the open guard: five at once, then one in this time (RFC 7432 section 15.1 has the
@@ -49,6 +60,17 @@ const MOVE_BURST: u32 = 5;
 const MEND_INTERVAL: Duration = Duration::from_secs(1);
 const MEND_BURST: u32 = 5;
 
+/// Times an address that was not announced becomes so: five at once, then one in this time. With the withdrawals in
+/// between these are ten changes a minute in BGP.
+const ARRIVAL_INTERVAL: Duration = Duration::from_secs(12);
+const ARRIVAL_BURST: u32 = 5;
+
+/// Deadlines dealt with in one call: some 4 ms.
+const MAX_EXPIRED: usize = 512;
+
+/// Addresses that one RARP frame takes over from other routers: no VM has more, and digests may collide.
+const MAX_REVERSE: usize = 64;
+
 /// Notices of one address: so many at once, then one in this time.
 const NOTICE_INTERVAL: Duration = Duration::from_secs(10);
 const NOTICE_BURST: u32 = 5;
@@ -58,13 +80,31 @@ const NOTICE_BURST: u32 = 5;
 pub struct Claims {
     domains: BTreeMap<DomainId, Domain>,
     names: BTreeMap<Arc<str>, DomainId>,
+    /// What `configure` was told of patterns, the one that says most about a name first.
+    templates: Vec<(NamePattern, Domain)>,
     next_domain: u32,
+    interfaces: BTreeMap<IfIndex, DomainId>,
     ports: BTreeMap<IfIndex, Port>,
+    port_names: BTreeMap<Arc<str>, IfIndex>,
     claims: BTreeMap<Key, Claim>,
     by_mac: BTreeMap<(DomainId, Mac), SmallVec<[IpAddr; 2]>>,
+    by_address: BTreeMap<IpAddr, SmallVec<[DomainId; 1]>>,
     deadlines: BTreeSet<(Timestamp, Timer)>,
     own: BTreeSet<IpAddr>,
+    /// Our BGP Identifier.
+    identifier: BgpIdentifier,
+    /// What other routers announce.
+    remotes: BTreeMap<IpAddr, Remote>,
+    remotes_by_binding: BTreeMap<u32, SmallVec<[IpAddr; 2]>>,
+    /// Sequence numbers of addresses without a claim, and when that ended.
+    memory: BTreeMap<Key, (u32, Timestamp)>,
+    /// The port's name of an owner that was not heard since the start.
+    expected: BTreeMap<Key, Arc<str>>,
+    history: VecDeque<MoveRecord>,
+    move_counters: MoveCounters,
     outputs: Vec<Output>,
+    /// Counts what the filter would have to know: owners, ports, configuration.
+    revision: u64,
 }
 
 impl Claims {
@@ -75,53 +115,76 @@ impl Claims {
     }
 
     /// Replaces the configuration. Claims that the new one still allows stay, all others are dropped; domains that
-    /// are not named any more go with their ports.
+    /// are not named any more go with their ports. A name with `*` or `?` is a template: see
+    /// [`Claims::instantiate`].
     pub fn configure(&mut self, domains: Vec<(String, DomainConfig)>, now: Timestamp) {
+        self.revision += 1;
+        let (patterns, domains): (Vec<_>, Vec<_>) =
+            domains.into_iter().partition(|(name, _)| NamePattern::is_pattern(name));
         let keep: BTreeSet<&str> = domains.iter().map(|(name, _)| name.as_str()).collect();
-        let gone: Vec<DomainId> =
+        let rest: Vec<DomainId> =
             self.names.iter().filter(|(name, _)| !keep.contains(&***name)).map(|(_, id)| *id).collect();
-        for id in gone {
-            self.set_link(id, None, now);
-            self.end_search(id);
-            if let Some(domain) = self.domains.remove(&id) {
-                self.names.remove(&domain.name);
-            }
+        self.set_templates(patterns);
+        for id in rest {
+            self.follow_template(id, now);
         }
         for (name, config) in domains {
             match self.names.get(name.as_str()).and_then(|id| self.domains.get_mut(id)) {
-                Some(domain) => domain.set_config(config),
+                Some(domain) => {
+                    domain.instance = false;
+                    domain.set_config(config);
+                }
                 None => {
-                    let (id, name) = (DomainId(self.next_domain), Arc::<str>::from(name));
-                    self.next_domain = self.next_domain.saturating_add(1);
-                    self.names.insert(name.clone(), id);
-                    self.domains.insert(id, Domain::new(name, config));
+                    let name = Arc::<str>::from(name);
+                    self.add_domain(Domain::new(name, config));
                 }
             }
         }
         self.recheck(now);
     }
 
-    /// Says which addresses are the router's own: no VM may have them.
-    pub fn set_own_addresses(&mut self, own: impl IntoIterator<Item = IpAddr>, now: Timestamp) {
-        self.own = own.into_iter().collect();
-        self.recheck(now);
+    fn add_domain(&mut self, domain: Domain) -> DomainId {
+        let id = DomainId(self.next_domain);
+        self.next_domain = self.next_domain.saturating_add(1);
+        self.names.insert(domain.name.clone(), id);
+        self.domains.insert(id, domain);
+        id
     }
 
-    /// Drops what configuration and own addresses do not allow any more.
+    /// Says which addresses are the router's own: no VM may have them. Every port that comes has some; only what
+    /// changed is looked at.
+    pub fn set_own_addresses(&mut self, own: impl IntoIterator<Item = IpAddr>, now: Timestamp) {
+        let before = std::mem::replace(&mut self.own, own.into_iter().collect());
+        let changed: Vec<IpAddr> = self.own.symmetric_difference(&before).copied().collect();
+        self.revision += u64::from(!changed.is_empty());
+        for address in changed {
+            for key in self.domains.keys().map(|id| (*id, address)).collect::<Vec<_>>() {
+                let ended = self.claims.get(&key).is_none_or(|claim| !self.allows(key, claim));
+                if ended {
+                    self.settle(key, None, now);
+                }
+            }
+        }
+    }
+
+    /// Drops what the configuration does not allow any more.
     fn recheck(&mut self, now: Timestamp) {
         let refused: Vec<Key> = self
             .claims
             .iter()
-            .filter(|((id, address), claim)| {
-                let domain = self.domains.get(id);
-                self.own.contains(address)
-                    || domain.is_none_or(|d| d.permits(*address, claim.owner.mac).is_err())
-            })
+            .filter(|(key, claim)| !self.allows(**key, claim))
             .map(|(key, _)| *key)
             .collect();
         for key in refused {
             self.settle(key, None, now);
         }
+        self.await_declared(now);
+        let permitted = |address: &IpAddr| self.domains.values().any(|d| d.config.permits(*address));
+        let outside: Vec<IpAddr> = self.remotes.keys().filter(|a| !permitted(a)).copied().collect();
+        for address in outside {
+            self.forget_remote(address);
+        }
+        self.hear_all_remotes(now);
         let mut surplus = Vec::new();
         for port in self.ports.values() {
             let limit = self.domains.get(&port.domain).map_or(0, |d| d.config.limits.per_port);
@@ -202,7 +265,8 @@ impl Claims {
         Ok(Judged::Accepted)
     }
 
-    /// RARP names a MAC address alone: all addresses declared for it or bound to it are there.
+    /// RARP names a MAC address alone: all addresses declared for it or bound to it are there, and those that another
+    /// router announces for it. It is the first that a hypervisor sends for a VM that has moved.
     fn reverse(
         &mut self,
         id: DomainId,
@@ -212,7 +276,12 @@ impl Claims {
     ) -> Result<Judged, Refusal> {
         let bound = self.by_mac.get(&(id, seen.mac)).into_iter().flatten().copied();
         let declared = self.domains.get(&id).into_iter().flat_map(|d| d.declared_of(seen.mac));
-        let addresses: BTreeSet<IpAddr> = bound.chain(declared).collect();
+        let elsewhere = self.announced_elsewhere_for(seen.mac);
+        let permitted = |address: &IpAddr| {
+            self.domains.get(&id).is_some_and(|domain| domain.permits(*address, seen.mac).is_ok())
+        };
+        let moved = elsewhere.filter(permitted).take(MAX_REVERSE);
+        let addresses: BTreeSet<IpAddr> = bound.chain(declared).chain(moved).collect();
         let mut judged = Ok(Judged::Unrelated);
         for address in addresses {
             let key = (id, address);
@@ -237,18 +306,28 @@ impl Claims {
             return Err(Refusal::Forbidden);
         }
         domain.permits(key.1, here.mac)?;
+        self.expected_at(key, here)?;
+        self.may_take_over(key, here.mac)?;
         let open = domain.config.guard == Guard::Open;
-        if !self.claims.get(&key).is_some_and(|claim| claim.state.in_kernel()) {
-            self.free_elsewhere(key, here.mac, kind.is_tentative(), now)?;
+        if !self.claims.get(&key).is_some_and(|claim| claim.state.in_kernel())
+            && !self.free_elsewhere(key, here, kind, now)?
+        {
+            return Ok(());
         }
         let Some(claim) = self.claims.get_mut(&key) else { return self.begin(key, here, kind, now) };
         let same_mac = claim.owner.mac == here.mac;
         let same_port = claim.owner.port.is_none_or(|port| Some(port) == here.port);
         let refusal = if same_port { Refusal::WrongMac } else { Refusal::WrongPort };
         let tentative = kind.is_tentative();
-        let gone = claim.state == State::Gone;
+        let absent = matches!(claim.state, State::Gone | State::Standby { .. } | State::Moved { .. });
         let candidate = matches!(claim.state, State::Candidate { .. });
-        let event = if same_mac && (same_port || gone && tentative) {
+        if let State::Frozen { stand } = claim.state {
+            let stays = stand != Stand::Here && self.remotes.contains_key(&key.1);
+            if stays || !same_mac || !same_port {
+                return Err(Refusal::Damped);
+            }
+        }
+        let event = if same_mac && (same_port || absent && tentative) {
             if tentative { Event::OwnerTentative(here) } else { Event::Owner(here) }
         } else if tentative && (!same_mac || candidate) {
             return Err(refusal);
@@ -271,18 +350,42 @@ impl Claims {
     }
 
     /// One address has one owner, also where domains share prefixes. One that is alive in another domain is asked
-    /// whether it still is, and keeps the address until it proves silent; what is less than alive gives way to its own
-    /// MAC address.
-    fn free_elsewhere(&mut self, key: Key, mac: Mac, tentative: bool, now: Timestamp) -> Result<(), Refusal> {
-        let others: Vec<Key> =
-            self.domains.keys().filter(|id| **id != key.0).map(|id| (*id, key.1)).collect();
+    /// whether it still is: its own MAC address gets the address there as it would from another port of the same domain
+    /// (`false`: that has begun), others when it has proved silent. What is less than alive gives way to its own MAC
+    /// address.
+    pub(super) fn free_elsewhere(
+        &mut self,
+        key: Key,
+        here: Binding,
+        kind: EvidenceKind,
+        now: Timestamp,
+    ) -> Result<bool, Refusal> {
+        let tentative = kind.is_tentative();
+        let anybody = self.is_open(key) && !tentative;
+        let holders = self.by_address.get(&key.1).into_iter().flatten();
+        let others: SmallVec<[Key; 2]> = holders.filter(|id| **id != key.0).map(|id| (*id, key.1)).collect();
         for other in others {
             let Some(claim) = self.claims.get(&other) else { continue };
-            let same_mac = claim.owner.mac == mac;
+            let open_there = self.is_open(other);
+            let same_mac = claim.owner.mac == here.mac;
             match claim.state {
                 State::Candidate { .. } if tentative => {}
                 State::Candidate { .. } => self.settle(other, None, now),
-                State::Gone | State::Unverified { .. } if same_mac => self.settle(other, None, now),
+                // It waits for its VM there as here.
+                State::Standby { .. } if claim.owner.port.is_none() => {}
+                State::Standby { .. } | State::Gone | State::Moved { .. } | State::Unverified { .. }
+                    if same_mac =>
+                {
+                    self.settle(other, None, now);
+                }
+                State::Active | State::Verify { .. } | State::Contested { .. } if anybody && open_there => {
+                    self.take_from(other, here, kind, now)?;
+                    return Ok(false);
+                }
+                State::Active | State::Verify { .. } | State::Contested { .. } if same_mac => {
+                    self.port_event(other, Event::Rival(here), now);
+                    return Ok(false);
+                }
                 State::Active => {
                     self.port_event(other, Event::PortBack, now);
                     return Err(Refusal::WrongPort);
@@ -290,31 +393,61 @@ impl Claims {
                 _ => return Err(Refusal::WrongPort),
             }
         }
-        Ok(())
+        Ok(true)
+    }
+
+    /// Under the open guard the last to speak has an address, whichever domain it is in.
+    fn take_from(
+        &mut self,
+        key: Key,
+        here: Binding,
+        kind: EvidenceKind,
+        now: Timestamp,
+    ) -> Result<(), Refusal> {
+        let Some(claim) = self.claims.get_mut(&key) else { return Ok(()) };
+        if !claim.move_budget.take(now, MOVE_INTERVAL, MOVE_BURST) {
+            return Err(Refusal::Damped);
+        }
+        self.advance(key, Event::Takeover(here), Some(kind), now)
     }
 
     /// Takes in an entry that a previous run left in the kernel. Returns whether it is wanted: of one that is not,
     /// the removal is among the outputs.
     pub fn adopt(&mut self, interface: IfIndex, address: IpAddr, mac: Mac, now: Timestamp) -> bool {
-        let home = self.domains.iter().find(|(_, d)| d.link.is_some_and(|l| l.index == interface));
+        let home = self.interfaces.get(&interface).and_then(|id| Some((*id, self.domains.get(id)?)));
         let wanted = home.filter(|(id, domain)| {
-            let elsewhere = self.domains.keys().any(|d| d != *id && self.claims.contains_key(&(*d, address)));
+            let elsewhere = |d| self.claims.get(&(d, address)).is_some_and(|c| c.state.in_kernel());
+            let holders = self.by_address.get(&address);
             mac.is_station()
                 && domain.permits(address, mac).is_ok()
                 && !self.own.contains(&address)
-                && self.claims.len() < MAX_CLAIMS
-                && !elsewhere
+                && !holders.into_iter().flatten().any(|d| d != id && elsewhere(*d))
+                && match self.claims.get(&(*id, address)) {
+                    Some(claim) => claim.state.in_kernel() || claim.owner.mac == mac,
+                    None => self.claims.len() < MAX_CLAIMS,
+                }
         });
-        let Some((&id, domain)) = wanted else {
+        let Some((id, domain)) = wanted else {
             self.outputs.push(Output::Action(Action::Remove { interface, address }));
             return false;
         };
         let key = (id, address);
-        if !self.claims.contains_key(&key) {
+        let known = self.claims.get(&key);
+        if !known.is_some_and(|claim| claim.state.in_kernel()) {
             let live = domain.live_ports > 0 && domain.link_up().is_some();
             // Within two seconds all are probed, not all at once.
             let first_look = Duration::from_millis(8) * u32::from(domain::scatter(address));
-            self.insert_adopted(key, machine::adopt(mac, live, first_look), interface, now);
+            let sequence = known.map_or(0, |claim| claim.sequence);
+            // Whether it is still ours to announce is seen first.
+            let remote = self.remotes.get(&address).copied();
+            let step = machine::adopt(mac, live && remote.is_none(), first_look);
+            self.insert(key, &step, (interface, EvidenceKind::Adopted, sequence), now);
+            if let Some(remote) = remote {
+                self.hear_remote(key, remote, now);
+                if live {
+                    self.port_event(key, Event::PortBack, now);
+                }
+            }
         }
         true
     }
@@ -330,8 +463,7 @@ impl Claims {
     /// Somebody removed or changed our route or neighbour entry for `address`: if it is still wanted, it is
     /// installed again.
     pub fn kernel_mismatch(&mut self, interface: IfIndex, address: IpAddr, now: Timestamp) {
-        let home = self.domains.iter().find(|(_, d)| d.link.is_some_and(|l| l.index == interface));
-        let Some(id) = home.map(|(id, _)| *id) else { return };
+        let Some(id) = self.interfaces.get(&interface).copied() else { return };
         let Some(claim) = self.claims.get_mut(&(id, address)) else { return };
         if claim.state.in_kernel() && claim.mend_budget.take(now, MEND_INTERVAL, MEND_BURST) {
             let owner = claim.owner;
@@ -346,10 +478,11 @@ impl Claims {
         self.deadlines.first().map(|(at, _)| *at)
     }
 
-    /// Does what is due.
+    /// Does what is due; of very much only a part, so that frames are read in between: [`Claims::next_deadline`] is
+    /// in the past then.
     pub fn expire(&mut self, now: Timestamp) {
         let due: Vec<(Timestamp, Timer)> =
-            self.deadlines.iter().take_while(|(at, _)| *at <= now).copied().collect();
+            self.deadlines.iter().take_while(|(at, _)| *at <= now).take(MAX_EXPIRED).copied().collect();
         for timer in due {
             // An earlier one of these may have moved this one.
             if self.deadlines.remove(&timer) {
@@ -358,6 +491,7 @@ impl Claims {
                     Timer::Carrier(port) => self.carrier_due(port, now),
                     Timer::Greeting(port) => self.greeting_due(port, now),
                     Timer::Seek(domain) => self.seek_due(domain, now),
+                    Timer::Mark(key) => self.mark_due(key, now),
                 }
             }
         }

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use siskin_net::IfIndex;
 
 use super::config::Gateway;
+use super::mobility::Mobility;
 use crate::Mac;
 
 /// Something for the world outside the machine to do, in the order in which it was put out.
@@ -55,7 +56,7 @@ pub enum Action {
         /// The VM's address.
         address: IpAddr,
     },
-    /// Announce the host route.
+    /// Announce the host route. Put out again, without a withdrawal in between, when only `mobility` changes.
     Announce {
         /// The domain: the name of its interface.
         domain: Arc<str>,
@@ -63,6 +64,8 @@ pub enum Action {
         interface: IfIndex,
         /// The VM's address.
         address: IpAddr,
+        /// What goes with the route.
+        mobility: Mobility,
     },
     /// Withdraw the host route.
     Withdraw {
@@ -99,6 +102,14 @@ pub enum NoticeKind {
     Silent,
     /// Another port or MAC address has the address now.
     Moved,
+    /// The address was taken over from another router: it is announced elevated.
+    TakenOver,
+    /// Another router announces the address with precedence: it was withdrawn.
+    Yielded,
+    /// The owner is alive, and another router announces the address too.
+    Duplicate,
+    /// The address moved between routers too often: it stays where it is for a while.
+    Frozen,
     /// Somebody else removed our route or neighbour entry; it is put back.
     Mended,
 }
@@ -131,11 +142,13 @@ pub enum Refusal {
     TotalLimit,
     /// The address moved too often.
     Damped,
+    /// Another router announces the address, and not for this MAC address.
+    Conflict,
 }
 
 impl Refusal {
     /// All, in the order of their counters.
-    pub const ALL: [Refusal; 12] = [
+    pub const ALL: [Refusal; 13] = [
         Refusal::Malformed,
         Refusal::Tagged,
         Refusal::OurMac,
@@ -148,6 +161,7 @@ impl Refusal {
         Refusal::PortLimit,
         Refusal::TotalLimit,
         Refusal::Damped,
+        Refusal::Conflict,
     ];
 
     /// The word used in tables, JSON and metrics.
@@ -166,6 +180,7 @@ impl Refusal {
             Refusal::PortLimit => "port-limit",
             Refusal::TotalLimit => "total-limit",
             Refusal::Damped => "damped",
+            Refusal::Conflict => "conflict",
         }
     }
 
@@ -194,6 +209,12 @@ impl fmt::Display for Notice {
             }
             NoticeKind::Silent => write!(f, "owner {} answers no probe", self.mac),
             NoticeKind::Moved => write!(f, "moved to {}", self.mac),
+            NoticeKind::TakenOver => write!(f, "of {} came from another router", self.mac),
+            NoticeKind::Yielded => write!(f, "of {} went to another router", self.mac),
+            NoticeKind::Duplicate => {
+                write!(f, "of {} is here, and announced by another router too", self.mac)
+            }
+            NoticeKind::Frozen => write!(f, "of {} moves between routers too often, frozen", self.mac),
             NoticeKind::Mended => write!(f, "route or neighbour entry was removed by someone, put back"),
         }
     }

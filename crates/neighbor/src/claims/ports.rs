@@ -27,6 +27,13 @@ impl Claims {
         if let Some(domain) = self.domains.get_mut(&id) {
             domain.link = link;
         }
+        self.revision += u64::from(was != link);
+        if let Some(index) = was.map(|l| l.index).filter(|index| self.interfaces.get(index) == Some(&id)) {
+            self.interfaces.remove(&index);
+        }
+        if let Some(link) = link {
+            self.interfaces.insert(link.index, id);
+        }
         let was_up = was.is_some_and(|l| l.up);
         let is_up = link.is_some_and(|l| l.up);
         if was_up && !is_up {
@@ -35,6 +42,7 @@ impl Claims {
             for key in self.keys_of(id) {
                 self.port_back(key, now);
             }
+            self.presume_all(id, now);
         }
         let mac = |link: Option<DomainLink>| link.map(|l| l.mac);
         if is_up && was.is_some() && mac(was) != mac(link) {
@@ -74,10 +82,16 @@ impl Claims {
         if !self.domains.contains_key(&id) {
             return;
         }
-        let port = self.ports.entry(index).or_insert_with(|| Port::new(id, name.clone()));
-        if port.name != *name {
-            port.name = name.clone();
+        if self.ports.get(&index).is_none_or(|port| port.name != *name) {
+            self.revision += 1;
         }
+        let port = self.ports.entry(index).or_insert_with(|| Port::new(id, name.clone()));
+        let renamed = (port.name != *name).then(|| std::mem::replace(&mut port.name, name.clone()));
+        self.port_names.insert(name.clone(), index);
+        if let Some(before) = renamed {
+            self.unname(&before, index);
+        }
+        let Some(port) = self.ports.get_mut(&index) else { return };
         let was_up = std::mem::replace(&mut port.up, up);
         if up && !was_up {
             self.port_came_up(index, id, now);
@@ -103,6 +117,7 @@ impl Claims {
             }
         }
         self.greet(index, now);
+        self.presume(index, now);
         self.seek(id, now);
     }
 
@@ -119,7 +134,15 @@ impl Claims {
         }
         self.disarm_carrier(index);
         if let Some(port) = self.ports.remove(&index) {
+            self.revision += 1;
+            self.unname(&port.name, index);
             self.set_timer(Timer::Greeting(index), port.greeting.map(|g| g.due), None);
+        }
+    }
+
+    fn unname(&mut self, name: &Arc<str>, index: IfIndex) {
+        if self.port_names.get(name) == Some(&index) {
+            self.port_names.remove(name);
         }
     }
 
@@ -176,7 +199,7 @@ impl Claims {
         self.set_timer(Timer::Greeting(index), was.map(|g| g.due), next.map(|g| g.due));
     }
 
-    fn ports_of(&self, id: DomainId) -> Vec<IfIndex> {
+    pub(super) fn ports_of(&self, id: DomainId) -> Vec<IfIndex> {
         self.ports.iter().filter(|(_, port)| port.domain == id).map(|(index, _)| *index).collect()
     }
 

@@ -8,11 +8,15 @@ use std::time::Duration;
 
 use siskin_net::{IfIndex, Timestamp};
 
-use super::domain::DomainId;
-use super::machine::{self, Binding, Deadline, Event, Remark, State, Step};
+use super::domain::{DomainId, forget};
+use super::machine::{self, Binding, Deadline, Event, Remark, Rival, State, Step};
+use super::mobility::Mobility;
 use super::output::{Action, NoticeKind, Output, Refusal};
 use super::rate::Bucket;
-use super::{Claims, EvidenceKind, MAX_CLAIMS, NOTICE_BURST, NOTICE_INTERVAL};
+use super::remote::Window;
+use super::{
+    ARRIVAL_BURST, ARRIVAL_INTERVAL, Claims, EvidenceKind, MAX_CLAIMS, NOTICE_BURST, NOTICE_INTERVAL,
+};
 use crate::Mac;
 
 /// What a claim is about.
@@ -29,6 +33,8 @@ pub(super) enum Timer {
     Greeting(IfIndex),
     /// The next round of looking for silent declared VMs.
     Seek(DomainId),
+    /// The end of what marks a claim's route: elevated or leaving.
+    Mark(Key),
 }
 
 /// One address and its owner.
@@ -47,13 +53,22 @@ pub(super) struct Claim {
     pub(super) moves: u64,
     pub(super) move_budget: Bucket,
     pub(super) mend_budget: Bucket,
-    notice_budget: Bucket,
+    pub(super) notice_budget: Bucket,
+    /// Ours; while it is elsewhere, the highest seen of routes that are no more.
+    pub(super) sequence: u32,
+    /// Until when it is announced elevated.
+    pub(super) elevated: Option<Timestamp>,
+    /// Until when its owner is about to move away.
+    pub(super) leaving: Option<Timestamp>,
+    /// Its last moves between routers.
+    pub(super) window: Window,
+    pub(super) arrivals: Bucket,
     /// That its owner is silent was told, and it has not spoken since.
-    silence_told: bool,
+    pub(super) silence_told: bool,
 }
 
 impl Claim {
-    fn new(
+    pub(super) fn new(
         interface: IfIndex,
         (state, owner): (State, Binding),
         evidence: EvidenceKind,
@@ -72,8 +87,49 @@ impl Claim {
             move_budget: Bucket::default(),
             mend_budget: Bucket::default(),
             notice_budget: Bucket::default(),
+            sequence: 0,
+            elevated: None,
+            leaving: None,
+            window: Window::default(),
+            arrivals: Bucket::default(),
             silence_told: false,
         }
+    }
+
+    /// What a claim that ended hands on to the one that waits for its VM.
+    pub(super) fn ended(self, next: Claim) -> Claim {
+        Claim {
+            state: next.state,
+            owner: next.owner,
+            since: next.since,
+            deadline: None,
+            elevated: None,
+            leaving: None,
+            ..self
+        }
+    }
+
+    /// What goes with its route.
+    pub(super) fn mobility(&self) -> Mobility {
+        Mobility {
+            sequence: self.sequence,
+            elevated: self.elevated.is_some(),
+            leaving: self.leaving.is_some(),
+            mac: self.owner.mac,
+        }
+    }
+
+    /// It is not announced any more.
+    fn depart(&mut self, now: Timestamp) {
+        (self.elevated, self.leaving) = (None, None);
+        if matches!(self.state, State::Moved { .. } | State::Frozen { .. }) {
+            self.window.record(now);
+        }
+    }
+
+    /// When the first of its marks ends.
+    fn mark_ends(&self) -> Option<Timestamp> {
+        [self.elevated, self.leaving].into_iter().flatten().min()
     }
 
     fn in_kernel(&self) -> Option<(IfIndex, Mac)> {
@@ -100,27 +156,61 @@ impl Claims {
     ) -> Result<(), Refusal> {
         let domain = self.domains.get(&key.0).ok_or(Refusal::InterfaceDown)?;
         let interface = domain.link_up().ok_or(Refusal::InterfaceDown)?.index;
-        let step = machine::begin(at, kind.is_tentative(), &domain.rules(key.1));
+        let rules = self.rules(key, now).ok_or(Refusal::InterfaceDown)?;
+        let step = machine::begin(at, kind.is_tentative(), &rules);
+        self.enter(key, &step, at, (interface, kind), now)
+    }
+
+    fn enter(
+        &mut self,
+        key: Key,
+        step: &Step,
+        at: Binding,
+        (interface, kind): (IfIndex, EvidenceKind),
+        now: Timestamp,
+    ) -> Result<(), Refusal> {
+        let tentative = matches!(step.next, Some((State::Candidate { .. }, _)));
         if self.claims.len() >= MAX_CLAIMS {
             return Err(Refusal::TotalLimit);
         }
         if let Some(port) = at.port {
-            self.make_room(port, kind.is_tentative(), now)?;
+            self.make_room(port, tentative, now)?;
         }
-        if let Some(next) = step.next {
-            let mut claim = Claim::new(interface, next, kind, now);
-            claim.deadline = due(step.deadline, None, now);
-            self.settle(key, Some(claim), now);
-        }
+        let sequence = self.remembered(key, now);
+        self.insert(key, step, (interface, kind, sequence), now);
         Ok(())
     }
 
-    pub(super) fn insert_adopted(&mut self, key: Key, step: Step, interface: IfIndex, now: Timestamp) {
-        if let Some(next) = step.next {
-            let mut claim = Claim::new(interface, next, EvidenceKind::Adopted, now);
-            claim.deadline = due(step.deadline, None, now);
-            self.settle(key, Some(claim), now);
+    /// Stores a new claim.
+    pub(super) fn insert(
+        &mut self,
+        key: Key,
+        step: &Step,
+        (interface, kind, sequence): (IfIndex, EvidenceKind, u32),
+        now: Timestamp,
+    ) {
+        let Some(next) = step.next else { return };
+        let mut claim = Claim::new(interface, next, kind, now);
+        claim.deadline = due(step.deadline, None, now);
+        claim.sequence = sequence;
+        let heard = !matches!(kind, EvidenceKind::Adopted | EvidenceKind::Declared);
+        let arrives = heard && claim.state.announced();
+        let told = if arrives { self.arrive(key, &mut claim, now) } else { None };
+        self.settle(key, Some(claim), now);
+        if let Some(kind) = told {
+            self.tell(key, claim.owner, kind, now);
         }
+    }
+
+    /// A claim is about to be announced, because its VM was heard. Where another router announces the address, that is
+    /// a move: one more than the highest sequence number, and elevated.
+    fn arrive(&self, key: Key, claim: &mut Claim, now: Timestamp) -> Option<NoticeKind> {
+        let remote = self.remotes.get(&key.1)?;
+        let hold = self.domains.get(&key.0)?.config.timers.takeover_hold;
+        claim.sequence = claim.sequence.max(remote.sequence).saturating_add(1);
+        claim.elevated = Some(now + hold);
+        claim.window.record(now);
+        Some(NoticeKind::TakenOver)
     }
 
     /// Moves a claim through the table. `kind`: the evidence behind the event, if it is evidence.
@@ -131,9 +221,21 @@ impl Claims {
         kind: Option<EvidenceKind>,
         now: Timestamp,
     ) -> Result<(), Refusal> {
-        let Some(before) = self.claims.get(&key).copied() else { return Ok(()) };
-        let Some(rules) = self.domains.get(&key.0).map(|d| d.rules(key.1)) else { return Ok(()) };
+        let Some(mut before) = self.claims.get(&key).copied() else { return Ok(()) };
+        let Some(rules) = self.rules(key, now) else { return Ok(()) };
         let mut step = machine::step(before.state, before.owner, event, &rules);
+        if let Some((_, owner)) = step.next
+            && let Some(there) = owner.port.and_then(|port| self.ports.get(&port)).map(|port| port.domain)
+            && there != key.0
+        {
+            return self.change_domain(key, (there, key.1), (owner, kind), now);
+        }
+        let arrives = kind.is_some()
+            && !before.state.is_here()
+            && step.next.is_some_and(|(state, _)| state.announced());
+        if arrives && !before.arrivals.take(now, ARRIVAL_INTERVAL, ARRIVAL_BURST) {
+            return Err(Refusal::Damped);
+        }
         if let Some((state, Binding { port: Some(port), .. })) = step.next
             && before.owner.port != Some(port)
         {
@@ -144,15 +246,63 @@ impl Claims {
                 Err(_) => step.next = None,
             }
         }
-        let after = step.next.map(|next| before.stepped(next, &step, kind, now));
+        let mut after = step.next.map(|next| before.stepped(next, &step, kind, now));
+        let mut told = None;
+        if let Some(after) = &mut after {
+            if !before.state.in_kernel()
+                && let Some(link) = self.domains.get(&key.0).and_then(|domain| domain.link)
+            {
+                after.interface = link.index;
+            }
+            if arrives {
+                told = self.arrive(key, after, now);
+            }
+            if before.state.is_here() && !after.state.is_here() {
+                after.depart(now);
+            }
+            if event == Event::Release {
+                after.window = Window::default();
+            }
+        }
         self.settle(key, after, now);
+        let asked = step.next.map_or(before.owner, |(_, owner)| owner);
         if step.probe
-            && self.probe(key.0, before.owner.port, before.owner.mac, key.1)
+            && self.probe(key.0, asked.port, asked.mac, key.1)
             && let Some(claim) = self.claims.get_mut(&key)
         {
             claim.probes_sent += 1;
         }
+        if let Some(kind) = told {
+            self.tell(key, before.owner, kind, now);
+        }
         self.remark(key, &before, step.remark, now);
+        Ok(())
+    }
+
+    /// The address goes to a port of another domain: to another interface, that is.
+    fn change_domain(
+        &mut self,
+        from: Key,
+        to: Key,
+        (owner, kind): (Binding, Option<EvidenceKind>),
+        now: Timestamp,
+    ) -> Result<(), Refusal> {
+        let Some(before) = self.claims.get(&from).copied() else { return Ok(()) };
+        self.settle(from, None, now);
+        let domain = self.domains.get(&to.0).ok_or(Refusal::InterfaceDown)?;
+        domain.permits(to.1, owner.mac)?;
+        let interface = domain.link_up().ok_or(Refusal::InterfaceDown)?.index;
+        let rules = self.rules(to, now).ok_or(Refusal::InterfaceDown)?;
+        let step = machine::begin(owner, false, &rules);
+        self.remember(to, before.sequence, now);
+        self.enter(to, &step, owner, (interface, kind.unwrap_or(before.evidence)), now)?;
+        if let Some(claim) = self.claims.get_mut(&to) {
+            claim.moves = before.moves.saturating_add(1);
+            claim.move_budget = before.move_budget;
+            claim.notice_budget = before.notice_budget;
+            claim.window = before.window;
+        }
+        self.remark(to, &before, Some(Remark::Moved), now);
         Ok(())
     }
 
@@ -160,22 +310,48 @@ impl Claims {
         let kind = match remark {
             Some(Remark::Silent) if !before.silence_told => NoticeKind::Silent,
             Some(Remark::Moved) => NoticeKind::Moved,
+            Some(Remark::Duplicate) => NoticeKind::Duplicate,
+            Some(Remark::Yielded) => NoticeKind::Yielded,
+            Some(Remark::Frozen) => NoticeKind::Frozen,
             Some(Remark::Defended) => {
-                if let State::Contested { rival, .. } = before.state {
+                if let State::Contested { rival: Rival::Here(rival), .. } = before.state {
                     self.refuse(rival, Some(key.1), Refusal::WrongPort, now);
                 }
                 return;
             }
             Some(Remark::Silent) | None => return,
         };
-        let mut owner = before.owner;
+        self.tell(key, before.owner, kind, now);
+    }
+
+    /// Counts something that happened to a claim, and tells of it unless there was too much to tell.
+    pub(super) fn tell(&mut self, key: Key, before: Binding, kind: NoticeKind, now: Timestamp) {
+        let mut owner = before;
+        let mut told = true;
         if let Some(claim) = self.claims.get_mut(&key) {
             owner = claim.owner;
-            if !claim.notice_budget.take(now, NOTICE_INTERVAL, NOTICE_BURST) {
-                return;
-            }
+            told = claim.notice_budget.take(now, NOTICE_INTERVAL, NOTICE_BURST);
         }
-        self.notice(key.0, owner.port, owner.mac, Some(key.1), kind);
+        self.record(key, owner.mac, kind, now);
+        if told {
+            self.notice(key.0, owner.port, owner.mac, Some(key.1), kind);
+        }
+    }
+
+    /// The time for which a claim's route is marked is over.
+    pub(super) fn mark_due(&mut self, key: Key, now: Timestamp) {
+        let Some(before) = self.claims.get(&key).copied() else { return };
+        let later = |at: &Timestamp| *at > now;
+        let claim = Claim {
+            elevated: before.elevated.filter(later),
+            leaving: before.leaving.filter(later),
+            ..before
+        };
+        self.settle(key, Some(claim), now);
+        // By now whoever had it should have heard.
+        if before.elevated != claim.elevated && self.remotes.contains_key(&key.1) {
+            self.tell(key, claim.owner, NoticeKind::Duplicate, now);
+        }
     }
 
     /// A deadline of a claim has come.
@@ -196,9 +372,8 @@ impl Claims {
 
     /// Ends a contest whose rival is not there any more; whether it was so.
     fn drop_lost_rival(&mut self, key: Key, now: Timestamp) -> bool {
-        let Some(State::Contested { rival, .. }) = self.claims.get(&key).map(|c| c.state) else {
-            return false;
-        };
+        let contested = self.claims.get(&key).map(|c| c.state);
+        let Some(State::Contested { rival: Rival::Here(rival), .. }) = contested else { return false };
         let lost = !rival.port.and_then(|p| self.ports.get(&p)).is_some_and(|p| p.up);
         if lost {
             let _never_refused = self.advance(key, Event::RivalLost, None, now);
@@ -232,13 +407,25 @@ impl Claims {
         Ok(())
     }
 
-    /// Stores a claim, or drops it, and puts out what kernel, BGP and VM must hear of it.
+    /// Stores a claim, or drops it, and puts out what kernel, BGP and VM must hear of it. A declared address whose
+    /// claim is dropped waits for its VM again.
     pub(super) fn settle(&mut self, key: Key, after: Option<Claim>, now: Timestamp) {
-        let before = match after {
+        let before = self.claims.get(&key).copied();
+        let after = after.or_else(|| self.awaited(key, before, now));
+        match after {
             Some(claim) => self.claims.insert(key, claim),
             None => self.claims.remove(&key),
         };
+        match (before, after) {
+            (Some(claim), None) => self.remember(key, claim.sequence, now),
+            (_, Some(claim)) if !claim.state.is_here() => self.seek_later(key.0, now),
+            _ => {}
+        }
         self.index(key, before.as_ref(), after.as_ref());
+        let seen = |claim: Option<Claim>| claim.map(|c| (c.owner, c.state.name()));
+        if seen(before) != seen(after) {
+            self.revision += 1;
+        }
         let Some(domain) = self.domains.get(&key.0).map(|d| d.name.clone()) else { return };
         let address = key.1;
         let was_announced = before.is_some_and(|c| c.state.announced());
@@ -258,8 +445,9 @@ impl Claims {
         }
         if let Some(claim) = after.filter(|_| is_announced) {
             let same_port = before.is_some_and(|b| b.owner.port == claim.owner.port);
-            if !was_announced {
-                act(Action::Announce { domain, interface: claim.interface, address });
+            let mobility = claim.mobility();
+            if !was_announced || before.is_none_or(|b| b.mobility() != mobility) {
+                act(Action::Announce { domain, interface: claim.interface, address, mobility });
             }
             if let Some(port) = claim.owner.port.filter(|_| !was_announced || !same_port) {
                 self.greet(port, now);
@@ -274,13 +462,7 @@ impl Claims {
                 if let Some(port) = owner.port.and_then(|port| self.ports.get_mut(&port)) {
                     port.unbind(key.1);
                 }
-                let place = (key.0, owner.mac);
-                if let Some(addresses) = self.by_mac.get_mut(&place) {
-                    addresses.retain(|a| *a != key.1);
-                    if addresses.is_empty() {
-                        self.by_mac.remove(&place);
-                    }
-                }
+                forget(&mut self.by_mac, &(key.0, owner.mac), key.1);
             }
             if let Some(owner) = is {
                 if let Some(port) = owner.port.and_then(|port| self.ports.get_mut(&port)) {
@@ -289,9 +471,25 @@ impl Claims {
                 self.by_mac.entry((key.0, owner.mac)).or_default().push(key.1);
             }
         }
+        if before.is_some() != after.is_some() {
+            let holders = self.by_address.entry(key.1).or_default();
+            holders.retain(|id| *id != key.0);
+            if after.is_some() {
+                holders.push(key.0);
+            } else if holders.is_empty() {
+                self.by_address.remove(&key.1);
+            }
+        }
         let (was, is) = (before.and_then(|c| c.deadline), after.and_then(|c| c.deadline));
         if was != is {
             self.set_timer(Timer::Claim(key), was, is);
+        }
+        let (was, is) = (before.and_then(Claim::mark_ends), after.and_then(Claim::mark_ends));
+        if was != is {
+            self.set_timer(Timer::Mark(key), was, is);
+        }
+        if after.is_none_or(|claim| claim.owner.port.is_some()) {
+            self.expected.remove(&key);
         }
     }
 

@@ -31,6 +31,8 @@ pub enum EvidenceKind {
     RouterSolicitation,
     /// None was seen yet: a previous run of the daemon left the entry.
     Adopted,
+    /// None was seen yet: the VM is declared.
+    Declared,
 }
 
 impl EvidenceKind {
@@ -54,6 +56,7 @@ impl EvidenceKind {
             EvidenceKind::DuplicateAddressDetection => "dad",
             EvidenceKind::RouterSolicitation => "rs",
             EvidenceKind::Adopted => "adopted",
+            EvidenceKind::Declared => "declared",
         }
     }
 }

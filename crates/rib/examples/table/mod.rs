@@ -175,6 +175,7 @@ pub(crate) fn rib_config() -> RibConfig {
         cluster_id: 1,
         multipath: Multipath::Relaxed,
         max_paths: 16,
+        resolve_via_default: false,
         hash_seed: 7,
     }
 }

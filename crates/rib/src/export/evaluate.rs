@@ -156,6 +156,7 @@ impl ExportProfile {
     /// What the kind of the session asks for, whatever the policy said.
     fn finish(&self, route: Outgoing<'_>, attributes: &mut PathAttributes) {
         attributes.weight = 0;
+        attributes.table = 0;
         attributes.med = attributes.med.or(self.med);
         if self.external {
             self.cross_border(attributes);
@@ -166,6 +167,7 @@ impl ExportProfile {
                 attributes.cluster_list.insert(0, self.cluster_id);
             }
         }
+        attributes.border_prepend = 0;
         for community in &self.communities {
             if !community.is_in(attributes) {
                 community.add_to(attributes);
@@ -186,7 +188,10 @@ impl ExportProfile {
         if self.remove_private_as {
             attributes.as_path = without_private(&attributes.as_path);
         }
-        attributes.as_path = attributes.as_path.prepended(self.local_asn, 1 + usize::from(self.prepend));
+        attributes.as_path = attributes.as_path.prepended(
+            self.local_asn,
+            1 + usize::from(self.prepend) + usize::from(attributes.border_prepend),
+        );
         attributes.local_pref = None;
         attributes.originator_id = None;
         attributes.cluster_list.clear();

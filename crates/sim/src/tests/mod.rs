@@ -29,6 +29,7 @@ fn config(multipath: Multipath, max_paths: u16) -> RibConfig {
         cluster_id: 0x0a00_0001,
         multipath,
         max_paths,
+        resolve_via_default: false,
         hash_seed: SEED,
     }
 }

@@ -69,7 +69,7 @@ fn rtr_server(value: Value<'_>, report: &mut Report) -> Option<RawRtrServer> {
 }
 
 fn host_port(value: Value<'_>, what: &str, default: u16, report: &mut Report) -> Option<HostPort> {
-    value.parsed(what, report, |text| HostPort::parse(text, default))
+    value.parsed(what, report, |text| HostPort::parse(text, default).map_err(|error| error.0))
 }
 
 /// `[irr]`.

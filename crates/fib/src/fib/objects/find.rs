@@ -42,10 +42,10 @@ impl Objects {
         }
         let mut lost = HashSet::default();
         for (group, id) in self.groups.iter_mut().zip(0..).filter_map(|(g, id)| Some((g.as_mut()?, id))) {
-            if let [(only, _)] = group.members.as_slice() {
-                if lost_hops.contains(only) {
+            if let Some(only) = group.lone() {
+                if lost_hops.contains(&only) {
                     lost.insert(id);
-                } else if odd_hops.contains(only) {
+                } else if odd_hops.contains(&only) {
                     self.doubtful.insert(id);
                 }
             } else {

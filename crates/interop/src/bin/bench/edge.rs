@@ -22,7 +22,7 @@ use siskin_interop::{Error, Result};
 use siskin_net::{Family, Prefix};
 
 use super::{Arguments, HEAD, LIMIT, Sample, Subject, columns, line, median, number, ratio, rest};
-use siskin_interop::hypervisor::Make;
+use siskin_interop::make::Make;
 
 /// Entries of the registry's list.
 const ENTRIES: usize = 100_000;

@@ -2,9 +2,9 @@
 //! BIRD 2 and FRR in the same network, in turns.
 
 use siskin_interop::Result;
-use siskin_interop::hypervisor::Make;
 use siskin_interop::lab::Lab;
 use siskin_interop::loss::{Event, Outcome, Scene};
+use siskin_interop::make::Make;
 use siskin_interop::stream::RATE;
 
 use super::{Arguments, median_of};

@@ -14,8 +14,8 @@ use std::time::{Duration, Instant};
 
 use clap::Parser;
 use siskin_interop::bird::Bird;
-use siskin_interop::hypervisor::Make;
 use siskin_interop::lab::{Lab, Ns, clean_up_on_signals};
+use siskin_interop::make::Make;
 use siskin_interop::process::Daemon;
 use siskin_interop::router::{Config, Neighbor, Router};
 use siskin_interop::siskin::Siskin;

@@ -1,7 +1,8 @@
 //! Any sequence of events: kernel and BGP, replayed from the actions, are never out of order, never hold what they
 //! must not, and always agree with the claims.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
 use proptest::prelude::*;
 
@@ -19,6 +20,13 @@ enum Op {
     Adopt { address: usize, mac: u8 },
     Remove(usize),
     Mismatch(usize),
+    Remote { address: usize, sequence: u32, binding: Option<u8>, originator: u32 },
+    RemoteGone(usize),
+    Declare { address: usize, mac: u8, port: bool, standby: bool },
+    Undeclare(usize),
+    Migrate(usize),
+    Release(usize),
+    Restart,
     Configure(Guard),
     Pass(u64),
 }
@@ -70,23 +78,40 @@ fn ops() -> impl Strategy<Value = Op> {
         1 => Just(Op::LinkGone),
         2 => (address.clone(), 1u8..4).prop_map(|(address, mac)| Op::Adopt { address, mac }),
         1 => address.clone().prop_map(Op::Remove),
-        1 => address.prop_map(Op::Mismatch),
+        1 => address.clone().prop_map(Op::Mismatch),
+        4 => (address.clone(), 0u32..8, proptest::option::of(1u8..4), 1u32..4).prop_map(
+            |(address, sequence, binding, originator)| Op::Remote { address, sequence, binding, originator }
+        ),
+        3 => address.clone().prop_map(Op::RemoteGone),
+        2 => (address.clone(), 1u8..4, any::<bool>(), any::<bool>())
+            .prop_map(|(address, mac, port, standby)| Op::Declare { address, mac, port, standby }),
+        1 => address.clone().prop_map(Op::Undeclare),
+        1 => address.clone().prop_map(Op::Migrate),
+        1 => address.prop_map(Op::Release),
+        1 => Just(Op::Restart),
         1 => guard.prop_map(Op::Configure),
         6 => prop_oneof![0u64..500, 500u64..20_000, 20_000u64..700_000].prop_map(Op::Pass),
     ]
 }
 
 fn model_config(guard: Guard) -> DomainConfig {
-    let vm =
-        Vm { name: "vm".into(), mac: mac(1), addresses: vec![ip("198.51.100.1"), ip("2001:db8:100::1")] };
-    DomainConfig { vms: vec![vm], limits: LIMITS, ..config(guard) }
+    let vm = Vm {
+        name: "vm".into(),
+        mac: mac(1),
+        addresses: vec![ip("198.51.100.1"), ip("2001:db8:100::1")],
+        port: None,
+    };
+    DomainConfig { vms: vec![vm], limits: LIMITS, announce_without_evidence: true, ..config(guard) }
 }
+
+/// Our identifier in the model: others are above and below.
+const OURS: BgpIdentifier = BgpIdentifier(2);
 
 /// The world outside, as the actions have made it.
 #[derive(Default)]
 struct Outside {
     kernel: BTreeMap<IpAddr, Mac>,
-    announced: BTreeSet<IpAddr>,
+    announced: BTreeMap<IpAddr, Mobility>,
     /// No address may change its MAC address while it is there.
     pinned: bool,
 }
@@ -101,38 +126,64 @@ impl Outside {
                     assert!(!self.pinned || before.is_none_or(|owner| owner == mac), "{address}: stolen");
                 }
                 Action::Remove { address, .. } => {
-                    assert!(!self.announced.contains(&address), "{address}: removed before it was withdrawn");
+                    assert!(
+                        !self.announced.contains_key(&address),
+                        "{address}: removed before it was withdrawn"
+                    );
                     assert!(self.kernel.remove(&address).is_some(), "{address}: removed and was not there");
                 }
-                Action::Announce { address, .. } => {
+                Action::Announce { address, mobility, .. } => {
                     assert!(
                         self.kernel.contains_key(&address),
                         "{address}: announced before it was installed"
                     );
-                    assert!(self.announced.insert(address), "{address}: announced twice");
+                    assert_eq!(
+                        self.kernel.get(&address),
+                        Some(&mobility.mac),
+                        "{address}: not its MAC address"
+                    );
+                    let before = self.announced.insert(address, mobility);
+                    assert_ne!(before, Some(mobility), "{address}: announced twice");
+                    // Within one announcement the sequence number never goes back.
+                    assert!(
+                        before.is_none_or(|b| b.sequence <= mobility.sequence),
+                        "{address}: back in time"
+                    );
                 }
                 Action::Withdraw { address, .. } => {
-                    assert!(self.announced.remove(&address), "{address}: withdrawn and was not announced");
+                    assert!(
+                        self.announced.remove(&address).is_some(),
+                        "{address}: withdrawn and was not announced"
+                    );
                 }
                 Action::Notice(_) => {}
             }
         }
     }
 
-    fn agrees(&self, claims: &Claims, now: Timestamp) {
+    fn agrees(&self, claims: &Claims, now: Timestamp, guard: Guard) {
         let mut kernel = BTreeMap::new();
-        let mut announced = BTreeSet::new();
+        let mut announced = BTreeMap::new();
         let mut bound: BTreeMap<IfIndex, usize> = BTreeMap::new();
         for claim in claims.iter() {
-            let in_kernel = !matches!(claim.state, StateName::Candidate | StateName::Gone);
             assert!(config(Guard::Open).permits(claim.address) && claim.address != ip(OWN), "{claim:?}");
-            if in_kernel {
-                kernel.insert(claim.address, claim.mac);
+            if claim.installed {
+                let other = kernel.insert(claim.address, claim.mac);
+                assert_eq!(other, None, "{claim:?}: two owners");
             }
             if claim.announced {
-                announced.insert(claim.address);
+                assert!(claim.installed, "{claim:?}");
+                announced.insert(claim.address, claim.mobility);
+                // Whoever has precedence is yielded to, unless it means another VM.
+                let wins = claim.remote.is_some_and(|r| r.beats(claim.mobility.sequence, OURS));
+                let other_vm = claim.remote.is_some_and(|r| r.contradicts(claim.mac));
+                assert!(!wins || other_vm && guard != Guard::Open, "{claim:?}");
+            } else {
+                assert!(!claim.mobility.elevated && !claim.mobility.leaving, "{claim:?}");
             }
-            assert_eq!(claim.port.is_none(), claim.state == StateName::Unverified, "{claim:?}");
+            if matches!(claim.state, StateName::Active | StateName::Candidate) {
+                assert!(claim.port.is_some(), "{claim:?}");
+            }
             if let Some(port) = claim.port {
                 *bound.entry(port).or_default() += 1;
                 let port = claims.ports().find(|p| p.index == port).expect("a claim's port is there");
@@ -144,6 +195,7 @@ impl Outside {
         let on_ports: usize = claims.ports().map(|port| port.addresses.len()).sum();
         assert_eq!(on_ports, bound.values().sum::<usize>(), "no port names an address that is not its");
         assert!(claims.next_deadline().is_none_or(|at| at > now), "all that was due is done");
+        assert!(claims.history().len() <= 20);
     }
 }
 
@@ -165,19 +217,41 @@ fn apply(world: &mut World, outside: &mut Outside, op: &Op) {
         }
         Op::Adopt { address: at, mac: n } => {
             // What is adopted was in the kernel; an entry we have now is not left by a previous run.
-            if outside.kernel.contains_key(&address(at)) {
-                return;
-            }
-            let known = world.claims.iter().any(|claim| claim.address == address(at));
-            outside.kernel.insert(address(at), mac(*n));
-            if world.claims.adopt(BRIDGE, address(at), mac(*n), now) && known {
-                outside.kernel.remove(&address(at));
+            if let Entry::Vacant(entry) = outside.kernel.entry(address(at)) {
+                entry.insert(mac(*n));
+                world.claims.adopt(BRIDGE, address(at), mac(*n), now);
             }
         }
         Op::Remove(at) => {
             world.claims.remove("vmbr1", address(at), now);
         }
         Op::Mismatch(at) => world.claims.kernel_mismatch(BRIDGE, address(at), now),
+        Op::Remote { address: at, sequence, binding, originator } => {
+            let remote = Remote {
+                sequence: *sequence,
+                binding: binding.map(|n| binding_of(mac(n))),
+                originator: BgpIdentifier(*originator),
+                elevated: None,
+            };
+            world.claims.remote(address(at), Some(remote), now);
+        }
+        Op::RemoteGone(at) => world.claims.remote(address(at), None, now),
+        Op::Declare { address: at, mac: n, port, standby } => {
+            let port = port.then(|| "tap2".to_owned());
+            let vm = Vm { name: format!("vm{n}"), mac: mac(*n), addresses: vec![address(at)], port };
+            drop(world.claims.declare("vmbr1", &vm, *standby, now));
+        }
+        Op::Undeclare(at) => {
+            world.claims.undeclare("vmbr1", address(at), now);
+        }
+        Op::Migrate(at) => {
+            world.claims.migrate("vmbr1", address(at), now);
+        }
+        Op::Release(at) => {
+            world.claims.release("vmbr1", address(at), now);
+        }
+        // What is kept is taken in again beside what is there: it never does harm.
+        Op::Restart => world.claims.restore(world.claims.bindings(), now),
         Op::Configure(guard) => world.configure_two(model_config(*guard)),
         Op::Pass(millis) => {
             let end = now + Duration::from_millis(*millis);
@@ -198,11 +272,17 @@ proptest! {
     fn kernel_and_bgp_are_always_in_order(ops in proptest::collection::vec(ops(), 1..120)) {
         let mut world = World::with_two(model_config(Guard::Pinned));
         world.claims.set_own_addresses([ip(OWN)], world.now);
+        world.claims.set_identifier(OURS, world.now);
         let mut outside = Outside::default();
+        outside.obey(world.claims.take_outputs());
+        let mut guard = Guard::Pinned;
         for op in &ops {
+            if let Op::Configure(new) = op {
+                guard = *new;
+            }
             apply(&mut world, &mut outside, op);
             outside.obey(world.claims.take_outputs());
-            outside.agrees(&world.claims, world.now);
+            outside.agrees(&world.claims, world.now, guard);
         }
         world.claims.configure(Vec::new(), world.now);
         outside.obey(world.claims.take_outputs());
@@ -217,7 +297,10 @@ proptest! {
     ) {
         let mut world = World::with_two(DomainConfig { limits: LIMITS, ..config(Guard::Pinned) });
         let mut outside = Outside { pinned: true, ..Outside::default() };
-        for op in ops.iter().filter(|op| !matches!(op, Op::Configure(_) | Op::Adopt { .. })) {
+        let told = |op: &Op| {
+            !matches!(op, Op::Configure(_) | Op::Adopt { .. } | Op::Declare { .. } | Op::Undeclare(_))
+        };
+        for op in ops.iter().filter(|op| told(op)) {
             apply(&mut world, &mut outside, op);
             outside.obey(world.claims.take_outputs());
         }

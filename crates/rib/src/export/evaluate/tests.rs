@@ -174,6 +174,15 @@ fn a_next_hop_that_means_nothing_to_the_peer_is_replaced_or_the_route_stays() {
 }
 
 #[test]
+fn a_route_may_ask_to_be_prepended_at_the_border() {
+    let attributes = PathAttributes { border_prepend: 1, ..PathAttributes::originated([0, 0, 0, 0].into()) };
+    let sent =
+        |external| export_of(&profile(external), Some(&local()), &attributes, "203.0.113.7/32").unwrap();
+    assert_eq!((asns(&sent(true)), sent(true).border_prepend), (vec![64500, 64500], 0));
+    assert_eq!((asns(&sent(false)), sent(false).border_prepend), (vec![], 0), "not inside the AS");
+}
+
+#[test]
 fn the_path_is_prepended_and_cleaned_of_private_numbers() {
     let prepended = ExportProfile { prepend: 2, ..profile(true) };
     assert_eq!(asns(&export(&prepended, &route()).unwrap()), [64500, 64500, 64500, 64600, 64700]);
