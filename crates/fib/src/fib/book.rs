@@ -41,6 +41,8 @@ pub(super) struct Book {
     pub(super) foreign: HashMap<Place, u8>,
     /// Routes of ours with a metric of an earlier configuration.
     pub(super) leftovers: Vec<(Place, u32)>,
+    /// Groups that could not be used when a route of theirs was to be written.
+    blocked: HashSet<GroupId>,
     /// Routes on their way from one table to another: where they still stand, and where they go.
     pub(super) moving: HashMap<Prefix, SmallVec<[(TableId, TableId); 1]>>,
     /// The grace for adopted routes is over: what is found now and not wanted is removed.
@@ -65,6 +67,7 @@ impl Book {
             failures: Failures::default(),
             foreign: HashMap::default(),
             leftovers: Vec::new(),
+            blocked: HashSet::default(),
             moving: HashMap::default(),
             swept: false,
             table: Table::new(),
@@ -238,10 +241,19 @@ impl Book {
     /// Its group cannot be used: it waits for the group, not for a time.
     pub(super) fn blocked(&mut self, place: Place) {
         self.failures.forget(place);
+        self.blocked.insert(self.cell(place).wanted);
         self.update(place, |cell| {
             cell.clear(state::PENDING);
             cell.set(state::FAILED);
         });
+    }
+
+    /// Tries the routes again whose groups can be used by now, whoever made the objects: a route of another group with a
+    /// hop in common, perhaps.
+    pub(super) fn unblock(&mut self) {
+        let (blocked, objects) = (&mut self.blocked, &self.objects);
+        let usable: HashSet<GroupId> = blocked.extract_if(|id| objects.way(*id).is_ok()).collect();
+        self.unblocked(&usable);
     }
 
     /// It is not known whether the kernel took it; it stays pending.

@@ -292,6 +292,25 @@ fn inline_routes_wait_for_the_rib() {
     assert_eq!(shown("10.0.0.0/24"), before);
 }
 
+/// A route whose only next hop had no carrier goes in as soon as the hop's object is there, also when it was made for
+/// another group.
+#[test]
+fn a_blocked_route_goes_in_when_another_group_brings_its_hop_back() {
+    let mut world = World::new();
+    let (a, b) = (hop("192.0.2.1", "a0"), hop("198.51.100.1", "b0"));
+    ip("link set b1 down");
+    world.want("203.0.113.0/24", Some(&group(&[b])));
+    world.write();
+    assert!(world.failure("203.0.113.0/24").contains("down"), "{:?}", world.state_of("203.0.113.0/24"));
+    ip("link set b1 up");
+    // No event is read: the wish for the other route comes first.
+    world.want("203.0.112.0/24", Some(&group(&[a, b])));
+    world.write();
+    assert!(shown("203.0.112.0/24").contains("198.51.100.1"), "{}", shown("203.0.112.0/24"));
+    assert_eq!(world.state_of("203.0.113.0/24"), Some(RouteState::Installed));
+    assert!(shown("203.0.113.0/24").contains("via 198.51.100.1"), "{}", shown("203.0.113.0/24"));
+}
+
 /// A bundle that goes another way takes all its routes along, with one message and no route touched.
 #[test]
 fn a_bundle_moves_with_all_its_routes() {

@@ -7,6 +7,8 @@ mod failover;
 #[cfg(test)]
 mod gateways;
 #[cfg(test)]
+mod history;
+#[cfg(test)]
 mod load;
 #[cfg(test)]
 mod repair;

@@ -58,6 +58,10 @@ impl Objects {
                         self.doubtful.insert(id);
                     }
                     group.present = members_in(found, &group.members, &self.hops);
+                    if group.present.is_empty() && !lost.contains(&id) {
+                        // Its ids lead elsewhere, and its routes go when that does, of which nobody will tell.
+                        self.doubtful.insert(id);
+                    }
                 }
                 if usurped {
                     (group.id, group.error) = (0, None);
