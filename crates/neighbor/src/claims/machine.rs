@@ -460,10 +460,12 @@ pub fn restore(mac: Mac, rules: &Rules) -> Step {
     gone(Binding { port: None, mac }, rules)
 }
 
-/// A claim's first step, from an entry a previous run left.
+/// A claim's first step, from an entry a previous run left. `doubtful`: the port it was on is not there any more, so
+/// it has one look to prove itself.
 #[must_use]
-pub fn adopt(mac: Mac, announced: bool, first_look: Duration) -> Step {
-    let state = State::Unverified { announced, probes: 0 };
+pub fn adopt(mac: Mac, announced: bool, doubtful: bool, first_look: Duration, rules: &Rules) -> Step {
+    let probes = if doubtful { rules.adopt_looks().saturating_sub(1) } else { 0 };
+    let state = State::Unverified { announced, probes };
     Step { deadline: Deadline::In(first_look), ..stay(state, Binding { port: None, mac }) }
 }
 

@@ -387,7 +387,9 @@ impl Claims {
             let sequence = known.map_or(0, |claim| claim.sequence);
             // Whether it is still ours to announce is seen first.
             let remote = self.remotes.get(&address).copied();
-            let step = machine::adopt(mac, live && remote.is_none(), first_look);
+            let doubtful = self.expected.get(&key).is_some_and(|name| !self.port_names.contains_key(name));
+            let rules = domain.rules(address);
+            let step = machine::adopt(mac, live && remote.is_none(), doubtful, first_look, &rules);
             self.insert(key, &step, (interface, EvidenceKind::Adopted, sequence), now);
             if let Some(remote) = remote {
                 self.hear_remote(key, remote, now);
