@@ -96,3 +96,20 @@ pub struct RemoteRoute {
     /// Its sequence number; the higher one is right, of equal ones that of the lower identifier.
     pub sequence: u32,
 }
+
+/// What is declared of an address with `PUT /v1/host-routes/{interface}/{address}`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct HostRouteRequest {
+    /// The VM's MAC address: the address is accepted from no other.
+    pub mac: String,
+    /// The name of its port; absent: any port of the interface.
+    #[serde(default)]
+    pub port: Option<String>,
+    /// The VM's name, for people; absent: its MAC address.
+    #[serde(default)]
+    pub name: Option<String>,
+    /// The VM is still on another hypervisor and about to come: nothing is asked or announced before it is heard here.
+    #[serde(default)]
+    pub standby: bool,
+}

@@ -5,6 +5,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use siskin_net::NamePattern;
 use toml::de::{DeTable, DeValue};
 
 use crate::diagnostic::{Diagnostics, Report};
@@ -86,12 +87,12 @@ fn includes(table: &DeTable<'_>, report: &mut Report) -> Vec<(String, Location)>
 }
 
 fn matching(pattern: &Path, at: Location, report: &mut Report) -> Vec<PathBuf> {
-    let in_directory = pattern.parent().is_some_and(|p| glob::is_pattern(&p.to_string_lossy()));
+    let in_directory = pattern.parent().is_some_and(|p| NamePattern::is_pattern(&p.to_string_lossy()));
     if in_directory {
         report.error(at, "`*` and `?` stand only in the last part of a path").label("in a directory's name");
         return Vec::new();
     }
-    if !pattern.file_name().is_some_and(|name| glob::is_pattern(&name.to_string_lossy())) {
+    if !pattern.file_name().is_some_and(|name| NamePattern::is_pattern(&name.to_string_lossy())) {
         return vec![pattern.to_owned()];
     }
     match glob::files(pattern) {

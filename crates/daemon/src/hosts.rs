@@ -2,6 +2,7 @@
 //! their addresses to the RIB as routes of a peer of their own kind.
 
 mod bindings;
+mod declared;
 mod route;
 
 use std::collections::HashMap;
@@ -13,16 +14,18 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use siskin_fib::{KernelEvent, KernelState};
-use siskin_neighbor::{Action, Adopted, DomainConfig, HostRoutes, LinkInfo, Mac, Waker};
-use siskin_net::{IfIndex, PeerId, Prefix};
+use siskin_neighbor::{Action, Adopted, DomainConfig, HostRoutes, LinkInfo, Mac, Waker, precedence};
+use siskin_net::{IfIndex, NamePattern, PeerId, PortVlans, Prefix};
 use siskin_rib::{BatchBuilder, HostNews, ImportProfile};
 use tokio::sync::oneshot;
 
 use crate::clock;
 use crate::core::{RibCommand, RibHandle};
+use crate::guard::GuardHandle;
 use crate::kernel::{KernelCommand, KernelHandle};
 use crate::peer::lock;
 use bindings::Keeper;
+pub(crate) use declared::{Declaration, Declarations};
 pub(crate) use route::Identity;
 use route::PendingNews;
 
@@ -41,6 +44,7 @@ pub(crate) struct Domain {
 /// The kernel's state when host routes begin.
 pub(crate) struct Baseline {
     pub(crate) links: Vec<LinkInfo>,
+    pub(crate) vlans: Vec<(IfIndex, PortVlans)>,
     pub(crate) own: Vec<IpAddr>,
     pub(crate) left_behind: Vec<Adopted>,
 }
@@ -50,6 +54,7 @@ impl Baseline {
     pub(crate) fn of(view: &mut crate::kernel::View<'_>) -> Baseline {
         Baseline {
             links: view.state.links().map(|l| link_info(l, false)).collect(),
+            vlans: all_vlans(view.state),
             own: view.state.addresses().map(|a| a.address).collect(),
             left_behind: view
                 .fib
@@ -61,6 +66,10 @@ impl Baseline {
                 .collect(),
         }
     }
+}
+
+fn all_vlans(state: &KernelState) -> Vec<(IfIndex, PortVlans)> {
+    state.vlans().map(|(port, vlans)| (port, vlans.clone())).collect()
 }
 
 fn adopted(neighbor: siskin_fib::OurNeighbor) -> Adopted {
@@ -79,6 +88,8 @@ enum Command {
     Links(Vec<LinkInfo>),
     /// All there are: those not named are gone.
     AllLinks(Vec<LinkInfo>),
+    /// VLANs of bridges' ports; with `true` of all: those not named have none.
+    Vlans(Vec<(IfIndex, PortVlans)>, bool),
     OwnAddresses(Vec<IpAddr>),
     Mismatch(IfIndex, IpAddr),
     Configure(Box<Setup>),
@@ -95,6 +106,8 @@ pub(crate) struct HostsHandle {
     active: Arc<AtomicBool>,
     /// What others announce, not taken in yet.
     news: Arc<Mutex<PendingNews>>,
+    /// VMs declared at run time.
+    declared: Arc<Declarations>,
 }
 
 impl HostsHandle {
@@ -117,6 +130,11 @@ impl HostsHandle {
         self.send(Command::Configure(Box::new(setup)));
     }
 
+    /// VMs declared at run time, as they are kept.
+    pub(crate) fn declared(&self) -> &Declarations {
+        &self.declared
+    }
+
     /// What others announce of our VMs' addresses is different now.
     pub(crate) fn remote_news(&self, news: Vec<HostNews>) {
         let found = news.into_iter().map(|news| (news.address, news.remote.map(route::remote)));
@@ -132,9 +150,18 @@ impl HostsHandle {
             return;
         }
         let (mut links, mut mismatches, mut addresses) = (Vec::new(), Vec::new(), false);
+        let (mut vlans, mut all_read) = (Vec::new(), false);
         for event in events {
             match event {
-                KernelEvent::Link { link, deleted } => links.push(link_info(link, *deleted)),
+                KernelEvent::Link { link, deleted } => {
+                    // The VLANs were read when this came.
+                    all_read |= link.vlan_filtering;
+                    links.push(link_info(link, *deleted));
+                }
+                KernelEvent::Bridge(note) => match &note.vlans {
+                    Some(of_port) => vlans.push((note.port, of_port.clone())),
+                    None => all_read = true,
+                },
                 KernelEvent::Address { .. } => addresses = true,
                 KernelEvent::Neighbor { neighbor, deleted: true }
                     if neighbor.protocol == siskin_fib::PROTOCOL =>
@@ -144,6 +171,7 @@ impl HostsHandle {
                 KernelEvent::Overrun => {
                     self.send(Command::AllLinks(state.links().map(|l| link_info(l, false)).collect()));
                     addresses = true;
+                    all_read = true;
                 }
                 _ => {}
             }
@@ -151,6 +179,11 @@ impl HostsHandle {
         // Links first: entries that went with their link need no mending.
         if !links.is_empty() {
             self.send(Command::Links(links));
+        }
+        if all_read {
+            self.send(Command::Vlans(all_vlans(state), true));
+        } else if !vlans.is_empty() {
+            self.send(Command::Vlans(vlans, false));
         }
         for (interface, address) in mismatches {
             self.send(Command::Mismatch(interface, address));
@@ -173,6 +206,16 @@ impl HostsHandle {
         result.await.ok()
     }
 
+    /// What the filter needs, asked from a thread that may wait; `None` when no interface is configured.
+    pub(crate) fn filter_view(&self) -> Option<siskin_neighbor::guard::View> {
+        if !self.is_active() {
+            return None;
+        }
+        let (answer, result) = mpsc::channel();
+        self.send(Command::Query(Box::new(move |hosts| drop(answer.send(hosts.filter_view())))));
+        result.recv().ok()
+    }
+
     /// Ends the thread; entries and routes stay.
     pub(crate) fn stop(&self) {
         self.send(Command::Stop);
@@ -187,6 +230,10 @@ fn link_info(link: &siskin_fib::Link, deleted: bool) -> LinkInfo {
         up: link.up,
         carrier: link.carrier,
         master: link.master,
+        kind: link.kind.clone(),
+        lower: link.lower,
+        vlan: link.vlan,
+        vlan_filtering: link.vlan_filtering,
         deleted,
     }
 }
@@ -195,26 +242,67 @@ fn link_info(link: &siskin_fib::Link, deleted: bool) -> LinkInfo {
 pub(crate) fn start(
     kernel: KernelHandle,
     rib: RibHandle,
+    guard: GuardHandle,
     state_dir: &Path,
 ) -> std::io::Result<(HostsHandle, JoinHandle<()>)> {
     let (sender, commands) = mpsc::channel();
     let waker = Arc::new(Mutex::new(None));
     let news = Arc::<Mutex<PendingNews>>::default();
-    let handle = HostsHandle { sender, waker: waker.clone(), active: Arc::default(), news: news.clone() };
+    let declared = Arc::new(Declarations::load(state_dir));
+    let handle = HostsHandle {
+        sender,
+        waker: waker.clone(),
+        active: Arc::default(),
+        news: news.clone(),
+        declared: declared.clone(),
+    };
     let mut hosts = HostsThread {
         commands,
         waker,
         news,
         kernel,
         rib,
+        guard,
+        declared,
+        revision: 0,
         state_dir: state_dir.to_owned(),
         engine: None,
         keeper: None,
         identity: None,
-        sources: HashMap::new(),
+        sources: Sources::default(),
     };
     let thread = thread::Builder::new().name("host-routes".into()).spawn(move || hosts.run())?;
     Ok((handle, thread))
+}
+
+/// The builder of each section's routes: all interfaces that a pattern matches are one source in the RIB.
+#[derive(Default)]
+struct Sources {
+    named: HashMap<String, BatchBuilder>,
+    patterns: Vec<(NamePattern, BatchBuilder)>,
+}
+
+impl Sources {
+    fn insert(&mut self, section: &str, builder: BatchBuilder) {
+        if NamePattern::is_pattern(section) {
+            self.patterns.push((NamePattern::new(section), builder));
+            self.patterns.sort_by_key(|(pattern, _)| precedence(pattern));
+        } else {
+            self.named.insert(section.to_owned(), builder);
+        }
+    }
+
+    /// The builder of the section that an interface belongs to.
+    fn of(&mut self, interface: &str) -> Option<&mut BatchBuilder> {
+        if let Some(builder) = self.named.get_mut(interface) {
+            return Some(builder);
+        }
+        self.patterns.iter_mut().find(|(pattern, _)| pattern.matches(interface)).map(|(_, builder)| builder)
+    }
+
+    fn all(&mut self) -> impl Iterator<Item = &mut BatchBuilder> {
+        self.named.values_mut().chain(self.patterns.iter_mut().map(|(_, builder)| builder))
+    }
 }
 
 struct HostsThread {
@@ -223,13 +311,17 @@ struct HostsThread {
     news: Arc<Mutex<PendingNews>>,
     kernel: KernelHandle,
     rib: RibHandle,
+    guard: GuardHandle,
+    declared: Arc<Declarations>,
+    /// What the guard was last told of.
+    revision: u64,
     state_dir: PathBuf,
     engine: Option<HostRoutes>,
     /// There as long as the engine is, if the state folder can be written to at all.
     keeper: Option<Keeper>,
     identity: Option<Identity>,
-    /// The builder of each domain's routes, by the domain's name.
-    sources: HashMap<Arc<str>, BatchBuilder>,
+    /// The builders of routes.
+    sources: Sources,
 }
 
 impl HostsThread {
@@ -268,6 +360,14 @@ impl HostsThread {
             if let (Some(keeper), Some(engine)) = (&mut self.keeper, &self.engine) {
                 keeper.tend(engine, clock::now());
             }
+            self.tell_guard();
+        }
+    }
+
+    fn tell_guard(&mut self) {
+        let revision = self.engine.as_ref().map_or(0, HostRoutes::revision);
+        if std::mem::replace(&mut self.revision, revision) != revision {
+            self.guard.changed();
         }
     }
 
@@ -281,6 +381,7 @@ impl HostsThread {
                 }
             }
             (Command::AllLinks(links), Some(engine)) => engine.resync_links(links, now),
+            (Command::Vlans(vlans, all), Some(engine)) => engine.set_vlans(vlans, all, now),
             (Command::OwnAddresses(own), Some(engine)) => engine.set_own_addresses(own, now),
             (Command::Mismatch(interface, address), Some(engine)) => {
                 engine.kernel_mismatch(interface, address, now);
@@ -295,11 +396,11 @@ impl HostsThread {
         let Setup { domains, identity, baseline } = setup;
         let now = clock::now();
         self.identity = Some(identity);
+        let mut fresh = false;
         let mut configs = Vec::new();
-        let mut sources = HashMap::new();
+        let mut sources = Sources::default();
         for domain in domains {
-            let builder = BatchBuilder::new(domain.peer, domain.import);
-            sources.insert(Arc::from(domain.name.as_str()), builder);
+            sources.insert(&domain.name, BatchBuilder::new(domain.peer, domain.import));
             configs.push((domain.name, domain.config));
         }
         match &mut self.engine {
@@ -312,9 +413,9 @@ impl HostsThread {
             }
             None if configs.is_empty() => {}
             None => match HostRoutes::new(configs) {
-                Ok(mut engine) => {
+                Ok(engine) => {
                     *lock(&self.waker) = Some(engine.waker());
-                    engine.restore(bindings::load(&self.state_dir), now);
+                    fresh = true;
                     self.engine = Some(engine);
                     self.keeper = Keeper::start(&self.state_dir)
                         .inspect_err(
@@ -325,17 +426,33 @@ impl HostsThread {
                 Err(error) => tracing::error!(%error, "host routes cannot be learned"),
             },
         }
-        self.sources = sources;
+        let before = std::mem::replace(&mut self.sources, sources);
         if let Some(engine) = &mut self.engine {
             engine.set_identifier(identity.identifier, now);
+            // Of interfaces that are configured from now on; the others' were never forgotten.
+            let new = |d: &Declaration| !before.named.contains_key(d.interface.as_str());
+            for declaration in self.declared.list().into_iter().filter(new) {
+                let Some(vm) = declaration.vm() else { continue };
+                if let Err(error) = engine.declare(&declaration.interface, &vm, declaration.standby, now) {
+                    tracing::warn!(address = %declaration.address, "a VM declared earlier is left out: {error}");
+                }
+            }
         }
-        if let (Some(baseline), Some(engine)) = (baseline, &mut self.engine) {
+        let Some(engine) = &mut self.engine else { return };
+        let mut left_behind = Vec::new();
+        if let Some(baseline) = baseline {
             engine.set_own_addresses(baseline.own, now);
+            engine.set_vlans(baseline.vlans, true, now);
             for link in baseline.links {
                 engine.link_event(link, now);
             }
-            engine.adopt(baseline.left_behind, now);
+            left_behind = baseline.left_behind;
         }
+        // Interfaces that patterns match are domains once their links are known.
+        if fresh {
+            engine.restore(bindings::load(&self.state_dir), now);
+        }
+        engine.adopt(left_behind, now);
     }
 
     /// Does what the machine asks for, in its order. The kernel thread takes commands in order too, so a neighbour entry
@@ -356,7 +473,7 @@ impl HostsThread {
                 Action::Announce { domain, interface, address, mobility } => {
                     let prefix = Prefix::host(address);
                     let attributes = route::attributes(prefix.family(), interface, mobility, identity);
-                    if let Some(source) = self.sources.get_mut(&domain) {
+                    if let Some(source) = self.sources.of(&domain) {
                         source.announce_local(prefix, &attributes);
                     }
                     tracing::info!(
@@ -368,7 +485,7 @@ impl HostsThread {
                     );
                 }
                 Action::Withdraw { domain, address } => {
-                    if let Some(source) = self.sources.get_mut(&domain) {
+                    if let Some(source) = self.sources.of(&domain) {
                         source.withdraw(Prefix::host(address));
                     }
                     tracing::info!(%address, interface = %domain, "host route withdrawn");
@@ -376,7 +493,7 @@ impl HostsThread {
                 Action::Notice(_) => {}
             }
         }
-        for source in self.sources.values_mut() {
+        for source in self.sources.all() {
             if !source.is_empty() {
                 self.rib.send_blocking(RibCommand::Batch(source.take()));
             }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use siskin_bgp::PathAttributes;
 use siskin_bgp::attr::Origin;
 use siskin_config::{Communities, Config, Guard, HostRoutes, HostTimers, OriginateKernel};
-use siskin_neighbor::{DomainConfig, Gateway, Limits, Mac, Timers, Vm};
+use siskin_neighbor::{DomainConfig, Filter, Gateway, Limits, Mac, Timers, Vm};
 use siskin_net::{Family, PeerId, Prefix, RouteSource};
 use siskin_rib::{BatchBuilder, FibAction, ImportProfile, PeerInfo};
 
@@ -198,6 +198,8 @@ fn domain(section: &HostRoutes) -> DomainConfig {
     use std::net::IpAddr;
     DomainConfig {
         prefixes: section.prefixes.clone(),
+        ports: section.ports.clone(),
+        vlan: section.vlan,
         gateway: Gateway {
             ipv4: section.gateway[Family::Ipv4].and_then(|a| match a {
                 IpAddr::V4(a) => Some(a),
@@ -230,6 +232,7 @@ fn domain(section: &HostRoutes) -> DomainConfig {
             frames_per_second: section.limits.frames_per_second,
             burst: section.limits.burst,
         },
+        filter: section.filter.then_some(Filter { isolate: section.isolate }),
         announce_without_evidence: section.announce_without_evidence,
     }
 }

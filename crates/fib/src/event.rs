@@ -5,7 +5,9 @@ use std::net::IpAddr;
 use siskin_net::{Hop, Prefix};
 use smallvec::SmallVec;
 
-use crate::wire::link::{InterfaceAddress, Link, RTM_DELADDR, RTM_DELLINK, RTM_NEWADDR, RTM_NEWLINK};
+use crate::wire::link::{
+    BridgeNote, InterfaceAddress, Link, RTM_DELADDR, RTM_DELLINK, RTM_NEWADDR, RTM_NEWLINK,
+};
 use crate::wire::neighbor::{KernelNeighbor, RTM_DELNEIGH, RTM_NEWNEIGH};
 use crate::wire::nexthop::{self, KernelNextHop, RTM_DELNEXTHOP, RTM_NEWNEXTHOP};
 use crate::wire::route::{RTM_DELROUTE, RTM_NEWROUTE, RouteKind, RouteMessage};
@@ -58,6 +60,8 @@ pub enum KernelEvent {
         /// It is gone.
         deleted: bool,
     },
+    /// A bridge's note on a port or on itself; only while a bridge heeds VLANs ([`crate::MonitorFilter::set`]).
+    Bridge(BridgeNote),
     /// An address was added or removed.
     Address {
         /// The address.
@@ -105,6 +109,10 @@ impl KernelEvent {
         let kind = message.kind;
         match kind {
             RTM_NEWLINK | RTM_DELLINK => {
+                if let Some(note) = BridgeNote::decode(message) {
+                    // That a port left its bridge is told of the link too.
+                    return (kind == RTM_NEWLINK).then_some(KernelEvent::Bridge(note));
+                }
                 Some(KernelEvent::Link { link: Link::decode(message)?, deleted: kind == RTM_DELLINK })
             }
             RTM_NEWADDR | RTM_DELADDR => Some(KernelEvent::Address {

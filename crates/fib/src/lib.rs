@@ -27,7 +27,7 @@ pub use fib::{
 pub use monitor::{Monitor, MonitorFilter};
 pub use state::{Connected, KernelState, StateConfig};
 pub use tracker::Tracker;
-pub use wire::link::{InterfaceAddress, Link};
+pub use wire::link::{BridgeNote, InterfaceAddress, Link};
 pub use wire::neighbor::KernelNeighbor;
 pub use wire::nexthop::{KernelNextHop, NextHopKind};
 pub use wire::route::{MAIN_TABLE, RouteKind};

@@ -61,7 +61,7 @@ impl Monitor {
     /// # Errors
     /// What the system says about the filter.
     pub fn ignore_port(&self, port: u32) -> Result<(), FibError> {
-        self.filter().set(port, &[])
+        self.filter().set(port, &[], false)
     }
 
     /// The filter, to be changed later and from another thread.
@@ -119,11 +119,12 @@ pub struct MonitorFilter {
 impl MonitorFilter {
     /// Drops what the writer with this port id causes (0: nobody's), and lets ARP and ND entries through that are on
     /// one of these interfaces: whether a gateway answers is of interest, whether a machine behind a bridge does is not.
+    /// `bridge_notes`: bridges' notes on their ports' VLANs too, of which there are several whenever a port comes.
     ///
     /// # Errors
     /// What the system says about the filter.
-    pub fn set(&self, port: u32, interfaces: &[IfIndex]) -> Result<(), FibError> {
-        let mut program = filter::program(port, interfaces);
+    pub fn set(&self, port: u32, interfaces: &[IfIndex], bridge_notes: bool) -> Result<(), FibError> {
+        let mut program = filter::program(port, interfaces, bridge_notes);
         self.socket.attach_filter(&mut program).map_err(FibError::io("filtering the monitor"))
     }
 }

@@ -10,12 +10,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use foldhash::HashMap;
-use siskin_net::{BgpIdentifier, Family, IfIndex, Prefix, RouteSource};
+use siskin_net::{BgpIdentifier, Family, IfIndex, PortVlans, Prefix, RouteSource};
 
 use crate::channel::Channel;
 use crate::error::FibError;
 use crate::event::{KernelEvent, KernelRoute};
-use crate::wire::link::{self, InterfaceAddress, Link};
+use crate::wire::link::{self, BridgeNote, InterfaceAddress, Link};
 use crate::wire::nexthop::{self, KernelNextHop, NextHopKind};
 use crate::wire::route::{self, MAIN_TABLE, RTPROT_KERNEL, RouteMessage};
 use routes::Routes;
@@ -50,6 +50,8 @@ pub struct Connected {
 pub struct KernelState {
     config: StateConfig,
     links: BTreeMap<IfIndex, Link>,
+    /// The VLANs of bridges' ports and of bridges themselves, while one of them heeds VLANs.
+    vlans: BTreeMap<IfIndex, PortVlans>,
     /// Ordered by address, so that [`KernelState::is_local`] need not look at all.
     addresses: BTreeSet<(IpAddr, IfIndex, Prefix)>,
     routes: Routes,
@@ -69,6 +71,7 @@ impl KernelState {
         KernelState {
             config,
             links: BTreeMap::new(),
+            vlans: BTreeMap::new(),
             addresses: BTreeSet::new(),
             routes: Routes::default(),
             nexthops: HashMap::default(),
@@ -121,6 +124,7 @@ impl KernelState {
                 }
             },
         )?;
+        self.load_vlans(&mut channel)?;
         self.load_nexthops(&mut channel)?;
         self.routes.clear();
         let mut tables = vec![MAIN_TABLE];
@@ -133,6 +137,43 @@ impl KernelState {
             }
         }
         Ok(())
+    }
+
+    fn load_vlans(&mut self, channel: &mut Channel) -> Result<(), FibError> {
+        self.vlans.clear();
+        if !self.heeds_vlans() {
+            return Ok(());
+        }
+        channel.dump(
+            "reading bridges' VLANs",
+            link::dump_bridge_notes,
+            self,
+            |s| s.vlans.clear(),
+            |s, message| {
+                if let Some(BridgeNote { port, vlans: Some(vlans) }) = BridgeNote::decode(message) {
+                    s.vlans.insert(port, vlans);
+                }
+            },
+        )
+    }
+
+    /// Reads the VLANs of bridges' ports again: when the first bridge heeds them, once notes are heard.
+    ///
+    /// # Errors
+    /// What the netlink socket or the kernel says.
+    pub fn reload_vlans(&mut self) -> Result<(), FibError> {
+        self.load_vlans(&mut Channel::open()?)
+    }
+
+    /// Whether any bridge heeds its ports' VLANs.
+    #[must_use]
+    pub fn heeds_vlans(&self) -> bool {
+        self.links.values().any(|link| link.vlan_filtering)
+    }
+
+    /// The VLANs of bridges' ports and of bridges themselves; empty while no bridge heeds them.
+    pub fn vlans(&self) -> impl Iterator<Item = (IfIndex, &PortVlans)> {
+        self.vlans.iter().map(|(port, vlans)| (*port, vlans))
     }
 
     fn load_nexthops(&mut self, channel: &mut Channel) -> Result<(), FibError> {
@@ -178,6 +219,13 @@ impl KernelState {
     pub fn apply(&mut self, event: &KernelEvent) -> Result<(), FibError> {
         match event {
             KernelEvent::Link { link, deleted } => self.apply_link(link, *deleted),
+            KernelEvent::Bridge(BridgeNote { port, vlans: Some(vlans) }) => {
+                self.vlans.insert(*port, vlans.clone());
+            }
+            // Some notes leave the VLANs out.
+            KernelEvent::Bridge(BridgeNote { vlans: None, .. }) => {
+                return self.reload_vlans();
+            }
             KernelEvent::Address { address, deleted } => {
                 // A link-local address is no next hop's way, and every interface has one.
                 if is_announceable(address.address) || address.address.is_ipv4() {
@@ -227,6 +275,7 @@ impl KernelState {
         if deleted {
             self.touched.remove(&link.index);
             self.links.remove(&link.index);
+            self.vlans.remove(&link.index);
             self.addresses.retain(|(_, interface, _)| *interface != link.index);
         } else {
             self.links.insert(link.index, link.clone());

@@ -35,7 +35,7 @@ pub fn hypervisor_tables() -> String {
 pub struct Vm {
     ns: Ns,
     number: u8,
-    plugged: RefCell<Option<Ns>>,
+    plugged: RefCell<Option<(Ns, String)>>,
 }
 
 impl Vm {
@@ -77,8 +77,15 @@ impl Vm {
         format!("{}/128", self.address6())
     }
 
+    /// Its MAC address.
+    #[must_use]
+    pub fn mac(&self) -> [u8; 6] {
+        [0x52, 0x02, 0x45, 0x76, 0xd2, self.number]
+    }
+
     /// The port of the hypervisor's bridge that this VM has there.
-    fn port(&self) -> String {
+    #[must_use]
+    pub fn port(&self) -> String {
         format!("tap{}i0", self.number)
     }
 
@@ -87,21 +94,41 @@ impl Vm {
     /// # Errors
     /// When it is plugged in already, or the kernel refuses.
     pub fn plug(&self, hypervisor: &Ns) -> Result {
-        let (port, number) = (self.port(), self.number);
+        let port = self.port();
+        self.connect(hypervisor, &port)?;
+        hypervisor.ip(&format!("link set {port} master vmbr1"))?;
+        self.configure()
+    }
+
+    /// Connects it to an interface of a hypervisor of its own, on no bridge, with the gateway's addresses on it.
+    ///
+    /// # Errors
+    /// As [`Vm::plug`].
+    pub fn plug_routed(&self, hypervisor: &Ns, port: &str) -> Result {
+        self.connect(hypervisor, port)?;
+        hypervisor.addr(port, &format!("{GATEWAY4}/32"))?;
+        hypervisor.addr(port, &format!("{GATEWAY6}/64"))?;
+        self.configure()
+    }
+
+    fn connect(&self, hypervisor: &Ns, port: &str) -> Result {
         let link = format!("link add {port} type veth peer name eth0 netns {}", self.ns.full_name());
         hypervisor.ip(&link)?;
-        hypervisor.ip(&format!("link set {port} master vmbr1"))?;
         hypervisor.ip(&format!("link set {port} up"))?;
-        self.ns.ip(&format!("link set eth0 address 52:02:45:76:d2:{number:02x}"))?;
+        *self.plugged.borrow_mut() = Some((hypervisor.clone(), port.to_owned()));
+        Ok(())
+    }
+
+    fn configure(&self) -> Result {
+        let [.., last] = self.mac();
+        self.ns.ip(&format!("link set eth0 address 52:02:45:76:d2:{last:02x}"))?;
         self.ns.ip("link set eth0 up")?;
         self.ns.addr("eth0", &self.v4())?;
         self.ns.addr("eth0", &self.v6())?;
         self.ns.ip(&format!("route add {GATEWAY4}/32 dev eth0 src {}", self.address4()))?;
         self.ns.ip(&format!("route add default via {GATEWAY4} dev eth0 src {}", self.address4()))?;
         let default6 = format!("-6 route add default via {GATEWAY6} dev eth0 src {}", self.address6());
-        self.ns.ip(&default6)?;
-        *self.plugged.borrow_mut() = Some(hypervisor.clone());
-        Ok(())
+        self.ns.ip(&default6).map(drop)
     }
 
     /// Takes the port away, as a hypervisor does when the VM stops or has moved.
@@ -110,7 +137,7 @@ impl Vm {
     /// When the kernel refuses.
     pub fn unplug(&self) -> Result {
         match self.plugged.borrow_mut().take() {
-            Some(hypervisor) => hypervisor.ip(&format!("link del {}", self.port())).map(drop),
+            Some((hypervisor, port)) => hypervisor.ip(&format!("link del {port}")).map(drop),
             None => Ok(()),
         }
     }

@@ -4,69 +4,21 @@
 use std::time::{Duration, Instant};
 
 use siskin_interop::Result;
+use siskin_interop::hypervisor::{Uplink, upstream};
 use siskin_interop::kernel::siskin_route;
 use siskin_interop::lab::{Lab, Ns, lab};
-use siskin_interop::plain::{at_peer, gone_at_peer, ip};
-use siskin_interop::router::{Config, Kind, Neighbor, Router};
+use siskin_interop::plain::{at_peer, gone_at_peer};
+use siskin_interop::router::{Kind, Router};
 use siskin_interop::siskin::Siskin;
 use siskin_interop::vm::{Vm, hypervisor_bridge, hypervisor_tables};
 use siskin_interop::wait::{SOON, stays, wait_for};
 
-/// AS number of the router above both hypervisors.
-const UPSTREAM_AS: u32 = 65_001;
-
-/// A hypervisor's uplink: its own address and the upstream's, as /24 and /64.
-struct Uplink {
-    number: u8,
-}
-
-impl Uplink {
-    fn ours(&self) -> String {
-        format!("10.0.{}.2", self.number)
-    }
-
-    fn theirs(&self) -> String {
-        format!("10.0.{}.1", self.number)
-    }
-
-    fn asn(&self) -> u32 {
-        65_100 + u32::from(self.number)
-    }
-}
-
 fn hypervisor(lab: &Lab, upstream: &Ns, number: u8) -> Result<(Ns, Siskin)> {
     let uplink = Uplink { number };
-    let ns = lab.ns(&format!("hv{number}"))?;
-    let six = |host: u8| format!("2001:db8:{number}::{host}/64");
-    lab.link(
-        (upstream, &format!("hv{number}"), &[&format!("{}/24", uplink.theirs()), &six(1)]),
-        (&ns, "up0", &[&format!("{}/24", uplink.ours()), &six(2)]),
-    )?;
+    let ns = uplink.plug(lab, upstream)?;
     hypervisor_bridge(&ns)?;
-    let siskin = Siskin::start(&ns, &config(&uplink))?;
+    let siskin = uplink.start(&ns, &hypervisor_tables())?;
     Ok((ns, siskin))
-}
-
-fn config(uplink: &Uplink) -> String {
-    format!(
-        "asn = {}\nrouter-id = \"{}\"\n{}\n[peer.up]\naddress = \"{}\"\nasn = {UPSTREAM_AS}\n\
-         import = \"accept-all\"\nexport = \"accept-all\"\n",
-        uplink.asn(),
-        uplink.ours(),
-        hypervisor_tables(),
-        uplink.theirs()
-    )
-}
-
-fn upstream(ns: &Ns, kind: Kind, hypervisors: u8) -> Result<Box<dyn Router>> {
-    let neighbors = (1..=hypervisors)
-        .map(|number| {
-            let uplink = Uplink { number };
-            let six = format!("2001:db8:{number}::1");
-            Neighbor::new(ip(&uplink.ours()), uplink.asn()).next_hop(ip(&six))
-        })
-        .collect();
-    kind.start(ns, &Config::new(UPSTREAM_AS, [10, 0, 0, 1], neighbors, Vec::new()).with_kernel())
 }
 
 fn learned_and_withdrawn(kind: Kind) -> Result {
@@ -173,13 +125,9 @@ fn an_address_outside_the_prefixes_is_never_learned() -> Result {
 fn the_bridge_may_come_later() -> Result {
     lab("later-bridge", |lab| {
         let upstream_ns = lab.ns("upstream")?;
-        let ns = lab.ns("hv1")?;
         let uplink = Uplink { number: 1 };
-        lab.link(
-            (&upstream_ns, "hv1", &["10.0.1.1/24", "2001:db8:1::1/64"]),
-            (&ns, "up0", &["10.0.1.2/24", "2001:db8:1::2/64"]),
-        )?;
-        let siskin = Siskin::start(&ns, &config(&uplink))?;
+        let ns = uplink.plug(lab, &upstream_ns)?;
+        let siskin = uplink.start(&ns, &hypervisor_tables())?;
         let router = upstream(&upstream_ns, Kind::Bird, 1)?;
         siskin.wait_established("up")?;
         hypervisor_bridge(&ns)?;

@@ -8,9 +8,11 @@ mod aspa;
 mod family;
 mod host_port;
 mod nexthop;
+mod pattern;
 mod peer;
 mod prefix;
 mod time;
+mod vlan;
 mod vrp;
 
 pub use asn::{Asn, ParseAsnError};
@@ -18,9 +20,11 @@ pub use aspa::Aspa;
 pub use family::{Family, FamilyMap, FamilySet};
 pub use host_port::{HostPort, ParseHostPortError};
 pub use nexthop::{GroupTarget, Hop, NextHop, NextHopGroup, Resolution};
+pub use pattern::NamePattern;
 pub use peer::{BgpIdentifier, PeerId, Role, RouteSource};
 pub use prefix::{ParsePrefixError, Prefix, mask};
 pub use time::Timestamp;
+pub use vlan::{PortVlans, VlanRange};
 pub use vrp::Vrp;
 
 /// A kernel interface index (`ifindex`); never zero for a real interface.

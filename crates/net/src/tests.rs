@@ -61,3 +61,24 @@ proptest! {
         prop_assert!(prefix.covers(prefix));
     }
 }
+
+#[test]
+fn vlans_of_a_port() {
+    use crate::{PortVlans, VlanRange};
+    let range = |first, last, untagged| VlanRange { first, last, untagged };
+    let port = PortVlans { pvid: Some(7), ranges: vec![range(7, 7, true), range(100, 200, false)] };
+    assert_eq!((port.leaves_untagged(7), port.leaves_untagged(150)), (Some(true), Some(false)));
+    assert_eq!(port.leaves_untagged(201), None);
+    assert_eq!(port.of_frame(None), Some(7));
+    assert_eq!((port.of_frame(Some(200)), port.of_frame(Some(8))), (Some(200), None));
+    let no_member = PortVlans { pvid: Some(9), ..port };
+    assert_eq!(no_member.of_frame(None), None);
+}
+
+#[test]
+fn name_patterns_say_more_or_less() {
+    use crate::NamePattern;
+    let weight = |text: &str| NamePattern::new(text).weight();
+    assert!(weight("tap1*") > weight("tap*") && weight("tap*") > weight("*"));
+    assert!(NamePattern::is_pattern("swp?") && !NamePattern::is_pattern("vmbr1.100"));
+}

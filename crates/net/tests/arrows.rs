@@ -19,7 +19,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("daemon", &["net", "bgp", "policy", "config", "rib", "fib", "neighbor", "rpki-client", "irr", "api"]),
     ("cli", &["net", "api", "config"]),
     ("sim", &["net", "bgp", "policy", "rib", "neighbor"]),
-    ("interop", &["net"]),
+    ("interop", &["net", "neighbor"]),
     ("fuzz", &["net", "bgp", "policy", "config", "rib", "fib", "neighbor", "rpki-client", "irr", "api"]),
 ];
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::net::IpAddr;
 
-use siskin_net::{FamilyMap, Prefix};
+use siskin_net::{FamilyMap, NamePattern, Prefix};
 
 use super::Checker;
 use super::policy::Policies;
@@ -80,7 +80,7 @@ impl Checker<'_> {
             if !is_interface(&name.value) {
                 self.report
                     .error(name.at, format!("\"{}\" cannot be an interface's name", name.value))
-                    .label("expected 1 to 15 characters, like vmbr1");
+                    .label("expected 1 to 15 characters, like vmbr1, or a pattern like tap*");
             }
             if let Some(domain) = self.host_route(&name, value, policies) {
                 all.insert(name.value, domain);
@@ -105,12 +105,25 @@ impl Checker<'_> {
         let prefixes: Vec<Prefix> = raw.prefixes?.value.into_iter().map(|p| p.value).collect();
         let gateway = raw.gateway.map_or_else(FamilyMap::default, |g| g.value);
         let policy = raw.policy.and_then(|policy| policies.find(&policy, self.report));
-        if let Some(filter) = raw.filter.filter(|f| f.value) {
-            self.not_yet("host-routes.filter", &format!("host-routes.{}.filter", name.value), filter.at);
-        }
         let vms = self.vms(raw.vms, &prefixes, &gateway);
         let guard = raw.guard.map_or(Guard::Pinned, |g| g.value);
         let filter = raw.filter.is_some_and(|f| f.value);
+        if let Some(vlan) = raw.vlan.as_ref().filter(|_| NamePattern::is_pattern(&name.value)) {
+            self.report
+                .error(vlan.at, format!("{title} is a pattern and has a `vlan`"))
+                .label("needs a bridge's name")
+                .help("name the bridge and its VLAN, or a pattern that VLAN devices match, like vmbr*.100");
+        }
+        let vlan = raw.vlan.map(|v| v.value);
+        let ports = raw.ports.map_or_else(Vec::new, |list| list.value.into_iter().map(|p| p.value).collect());
+        let isolate = raw.isolate.map_or(filter, |i| i.value);
+        if let Some(set) = raw.isolate.filter(|i| i.value && !filter) {
+            self.report
+                .error(set.at, format!("{title} has `isolate` without `filter`"))
+                .label("does nothing alone")
+                .help("`filter = true` watches over the ports and sets their flags");
+        }
+        let bridge_mac = raw.bridge_mac.map(|mac| mac.value);
         let unseen = raw.announce_without_evidence.filter(|unseen| unseen.value);
         if let Some(unseen) = &unseen
             && !vms.iter().any(|vm| vm.port.is_some())
@@ -124,8 +137,12 @@ impl Checker<'_> {
             prefixes,
             gateway,
             policy,
+            vlan,
+            ports,
             guard,
             filter,
+            isolate,
+            bridge_mac,
             announce_without_evidence: unseen.is_some(),
             timers: raw.timers,
             limits: raw.limits.map_or_else(HostLimits::default, |limits| limits.value),

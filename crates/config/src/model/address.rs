@@ -1,11 +1,9 @@
-//! Small nouns of the file: a MAC address, a pattern over interface names.
+//! Small nouns of the file: a MAC address.
 
 use std::fmt;
 use std::str::FromStr;
 
 use serde::{Serialize, Serializer};
-
-use crate::glob;
 
 /// A unicast EUI-48 address, six octets in the order of transmission.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -54,24 +52,5 @@ impl fmt::Debug for MacAddress {
 impl Serialize for MacAddress {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(self)
-    }
-}
-
-/// A pattern over interface names: `swp*`, `eth?`, or a plain name.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
-#[serde(transparent)]
-pub struct NamePattern(pub(crate) String);
-
-impl NamePattern {
-    /// Whether `name` matches: `*` stands for any run of characters, `?` for one.
-    #[must_use]
-    pub fn matches(&self, name: &str) -> bool {
-        glob::matches(&self.0, name)
-    }
-
-    /// The pattern as written.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
     }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use serde::{Serialize, Serializer};
 use siskin_bgp::attr::{Community, ExtendedCommunity, LargeCommunity};
-use siskin_net::{FamilyMap, Prefix};
+use siskin_net::{FamilyMap, NamePattern, Prefix};
 use siskin_policy::{CommunityValue, Compiled};
 
 use super::{HostLimits, HostTimers, MacAddress, serialize};
@@ -108,7 +108,7 @@ pub struct Redistribution {
     pub policy: Option<Arc<Compiled>>,
 }
 
-/// `[host-routes.INTERFACE]`: addresses of VMs behind an interface.
+/// `[host-routes.INTERFACE]`: addresses of VMs behind an interface, or behind each one that a pattern matches.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct HostRoutes {
@@ -120,10 +120,21 @@ pub struct HostRoutes {
     /// Attributes of the announcement; `None`: as originated.
     #[serde(serialize_with = "serialize::policy_option", skip_serializing_if = "Option::is_none")]
     pub policy: Option<Arc<Compiled>>,
+    /// The VLAN of the bridge named; `None`: the interface itself, or the VLAN of its own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub vlan: Option<u16>,
+    /// Which of a bridge's ports are VMs'; empty: all but those that are uplinks by their kind.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub ports: Vec<NamePattern>,
     /// Who may claim an address.
     pub guard: Guard,
     /// Whether nftables rules keep each VM's port honest.
     pub filter: bool,
+    /// Whether the bridge's VM ports are kept apart from each other.
+    pub isolate: bool,
+    /// The MAC address the interface has on every hypervisor; `None`: not checked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bridge_mac: Option<MacAddress>,
     /// Whether a declared VM whose port is named is announced as soon as that port is up.
     pub announce_without_evidence: bool,
     /// How long things take, with the preset in it.

@@ -24,7 +24,7 @@ use std::sync::Arc;
 use serde::Serialize;
 use siskin_policy::PolicySet;
 
-pub use address::{MacAddress, NamePattern};
+pub use address::MacAddress;
 pub use data::{Irr, PeeringDb, Rpki, RtrServer};
 pub(crate) use edge::range_text;
 pub use edge::{AsnRanges, Blocklist, Checks, Edge, Patterns};

@@ -7,9 +7,9 @@
 use std::net::IpAddr;
 
 use serde::Serialize;
-use siskin_net::Prefix;
+use siskin_net::{NamePattern, Prefix};
 
-use super::{NamePattern, RouteSettings, SessionSettings};
+use super::{RouteSettings, SessionSettings};
 
 /// One `[peer.NAME]`, its group merged in and defaults applied.
 #[derive(Clone, Debug, PartialEq, Serialize)]

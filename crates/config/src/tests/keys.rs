@@ -174,7 +174,7 @@ fn name_patterns() {
         ("*", "", true),
         ("ä?", "äö", true),
     ] {
-        assert_eq!(crate::glob::matches(pattern, name), matches, "{pattern} {name}");
+        assert_eq!(siskin_net::NamePattern::new(pattern).matches(name), matches, "{pattern} {name}");
     }
 }
 
@@ -188,4 +188,23 @@ fn a_link_local_peer_needs_its_link() {
     let two = "[peer.a]\naddress = 'fe80::1'\ninterface = 'eth0'\nasn = 65001\n\
                [peer.b]\naddress = 'fe80::1'\ninterface = 'eth1'\nasn = 65001\n";
     assert_eq!(config(&with_router(two)).peers.len(), 2, "the same link-local address on two links");
+}
+
+#[test]
+fn ports_of_host_routes() {
+    let section = |name: &str, keys: &str| {
+        with_router(&format!("[host-routes.\"{name}\"]\nprefixes = ['198.51.100.0/24']\n{keys}\n"))
+    };
+    let bridge = config(&section("vmbr1", "vlan = 100\nports = ['tap*', 'fwpr?']"));
+    let bridge = &bridge.host_routes["vmbr1"];
+    assert_eq!(bridge.vlan, Some(100));
+    assert!(bridge.ports[0].matches("tap10i0") && !bridge.ports[1].matches("eth0"));
+    let taps = config(&section("tap*", ""));
+    assert_eq!((taps.host_routes["tap*"].vlan, taps.host_routes["tap*"].ports.len()), (None, 0));
+    assert!(config(&section("vmbr1.100", "")).host_routes.contains_key("vmbr1.100"));
+    for (name, keys) in
+        [("tap*", "vlan = 5"), ("vmbr1", "vlan = 4095"), ("vmbr1", "ports = ['a b']"), ("a/b", "")]
+    {
+        assert!(check(&section(name, keys)).is_err(), "{name} {keys}");
+    }
 }

@@ -21,13 +21,20 @@ pub(super) struct Gateways {
     filter: MonitorFilter,
     known: BTreeSet<Gateway>,
     interfaces: Vec<IfIndex>,
+    bridge_notes: bool,
     ask_at: Instant,
 }
 
 impl Gateways {
     /// Follows no gateway so far.
     pub(super) fn new(filter: MonitorFilter) -> Gateways {
-        Gateways { filter, known: BTreeSet::new(), interfaces: Vec::new(), ask_at: Instant::now() }
+        Gateways {
+            filter,
+            known: BTreeSet::new(),
+            interfaces: Vec::new(),
+            bridge_notes: false,
+            ask_at: Instant::now(),
+        }
     }
 
     /// Follows the gateways that next hops have now.
@@ -41,10 +48,25 @@ impl Gateways {
         let mut interfaces: Vec<IfIndex> = self.known.iter().map(|(interface, _)| *interface).collect();
         interfaces.dedup();
         if interfaces != self.interfaces {
-            match self.filter.set(fib.port(), &interfaces) {
+            match self.filter.set(fib.port(), &interfaces, self.bridge_notes) {
                 Ok(()) => self.interfaces = interfaces,
                 Err(error) => tracing::warn!(%error, "gateways that stop answering go unnoticed"),
             }
+        }
+    }
+
+    /// Hears bridges' notes on their ports while a bridge heeds VLANs; `port` is our writer's.
+    pub(super) fn watch_bridges(&mut self, state: &mut KernelState, port: u32) {
+        let wanted = state.heeds_vlans();
+        if wanted == self.bridge_notes {
+            return;
+        }
+        let heard = self.filter.set(port, &self.interfaces, wanted).and_then(|()| {
+            self.bridge_notes = wanted;
+            state.reload_vlans()
+        });
+        if let Err(error) = heard {
+            tracing::warn!(%error, "changes of bridges' VLANs go unnoticed");
         }
     }
 

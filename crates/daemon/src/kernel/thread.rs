@@ -90,6 +90,7 @@ pub(crate) fn start(
         subscribers: setup.subscribers,
         counters: setup.counters,
     };
+    kernel.watch_bridges();
     kernel.tell(&[KernelEvent::Overrun]);
     let spawned = thread::Builder::new().name("netlink".into()).spawn(move || listen(monitor, &handle));
     spawned.map_err(|e| format!("cannot start the netlink thread: {e}"))?;
@@ -295,8 +296,16 @@ impl KernelThread {
             self.rib.send_blocking(RibCommand::NextHops(changes));
         }
         self.follow();
+        if events.iter().any(|e| matches!(e, KernelEvent::Link { .. } | KernelEvent::Overrun)) {
+            self.watch_bridges();
+        }
         self.tell(events);
         self.redistribute();
+    }
+
+    fn watch_bridges(&mut self) {
+        let port = self.fib.as_ref().map_or(0, Fib::port);
+        self.gateways.watch_bridges(&mut self.state, port);
     }
 
     fn follow(&mut self) {

@@ -35,6 +35,7 @@ impl Fib {
                 }
             }
             KernelEvent::Neighbor { neighbor, deleted } => self.neighbors.on_event(neighbor, *deleted),
+            KernelEvent::Bridge(_) => {}
             KernelEvent::OurRules => self.rules.doubt(),
             KernelEvent::NextHop { nexthop } => {
                 self.book.objects.suspect |= self.book.objects.owns(nexthop.id)

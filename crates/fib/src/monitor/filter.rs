@@ -45,7 +45,7 @@ const RT_TABLE_LOCAL: u32 = 255;
 const MAX_INTERFACES: usize = 64;
 
 /// The program; `port` 0 (the kernel's own) is never ignored. ARP and ND entries pass on these interfaces.
-pub(super) fn program(port: u32, interfaces: &[IfIndex]) -> Vec<Instruction> {
+pub(super) fn program(port: u32, interfaces: &[IfIndex], bridge_notes: bool) -> Vec<Instruction> {
     let mut program = Vec::new();
     if port != 0 {
         program.push(plain(LOAD_WORD, PORT));
@@ -53,7 +53,9 @@ pub(super) fn program(port: u32, interfaces: &[IfIndex]) -> Vec<Instruction> {
     }
     program.push(plain(LOAD_HALF, KIND));
     program.extend(when([RTM_NEWROUTE, RTM_DELROUTE], &route()));
-    program.extend(when([RTM_NEWLINK, RTM_DELLINK], &link()));
+    if !bridge_notes {
+        program.extend(when([RTM_NEWLINK, RTM_DELLINK], &link()));
+    }
     program.extend(when([RTM_NEWNEIGH, RTM_DELNEIGH], &neighbor(interfaces)));
     program.push(plain(RETURN, ACCEPT));
     program

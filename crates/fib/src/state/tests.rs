@@ -24,6 +24,9 @@ fn link(index: IfIndex, up: bool, carrier: bool) -> KernelEvent {
         mac: None,
         mtu: 1500,
         kind: String::new(),
+        lower: None,
+        vlan: None,
+        vlan_filtering: false,
     };
     KernelEvent::Link { link, deleted: false }
 }

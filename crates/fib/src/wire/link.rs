@@ -2,10 +2,10 @@
 
 use std::net::IpAddr;
 
-use siskin_net::{IfIndex, Prefix};
+use siskin_net::{IfIndex, PortVlans, Prefix, VlanRange};
 
 use super::batch::Batch;
-use super::{AF_UNSPEC, Message, address, family_of, flag, u8_at, u32_at};
+use super::{AF_BRIDGE, AF_UNSPEC, Message, address, family_of, flag, u8_at, u16_at, u32_at};
 
 pub(crate) const RTM_NEWLINK: u16 = 16;
 pub(crate) const RTM_DELLINK: u16 = 17;
@@ -22,11 +22,23 @@ const IFADDRMSG: usize = 8;
 const IFLA_ADDRESS: u16 = 1;
 const IFLA_IFNAME: u16 = 3;
 const IFLA_MTU: u16 = 4;
+const IFLA_LINK: u16 = 5;
 const IFLA_MASTER: u16 = 10;
 const IFLA_LINKINFO: u16 = 18;
+const IFLA_AF_SPEC: u16 = 26;
 const IFLA_EXT_MASK: u16 = 29;
 const IFLA_INFO_KIND: u16 = 1;
+const IFLA_INFO_DATA: u16 = 2;
+const IFLA_VLAN_ID: u16 = 1;
+const IFLA_BR_VLAN_FILTERING: u16 = 7;
+const IFLA_BRIDGE_VLAN_INFO: u16 = 2;
+const RTEXT_FILTER_BRVLAN_COMPRESSED: u32 = 4;
 const RTEXT_FILTER_SKIP_STATS: u32 = 8;
+
+const VLAN_PVID: u16 = 2;
+const VLAN_UNTAGGED: u16 = 4;
+const VLAN_RANGE_BEGIN: u16 = 8;
+const VLAN_RANGE_END: u16 = 16;
 
 const IFF_UP: u32 = 1;
 const IFF_LOOPBACK: u32 = 8;
@@ -58,6 +70,12 @@ pub struct Link {
     pub mtu: u32,
     /// What the driver calls it: `bridge`, `veth`, `tun` …; empty for hardware.
     pub kind: String,
+    /// What a VLAN device stands on; of other kinds it may be the index of an interface elsewhere.
+    pub lower: Option<IfIndex>,
+    /// The VLAN of a VLAN device.
+    pub vlan: Option<u16>,
+    /// A bridge that heeds its ports' VLANs.
+    pub vlan_filtering: bool,
 }
 
 impl Link {
@@ -85,6 +103,9 @@ impl Link {
             mac: None,
             mtu: 0,
             kind: String::new(),
+            lower: None,
+            vlan: None,
+            vlan_filtering: false,
         };
         for attribute in message.attributes(IFINFOMSG) {
             match attribute.kind {
@@ -92,15 +113,62 @@ impl Link {
                 IFLA_IFNAME => link.name = attribute.text(),
                 IFLA_MTU => link.mtu = attribute.u32()?,
                 IFLA_MASTER => link.master = attribute.u32().filter(|m| *m != 0),
-                IFLA_LINKINFO => {
-                    if let Some(kind) = attribute.nested().find(|a| a.kind == IFLA_INFO_KIND) {
-                        link.kind = kind.text();
-                    }
-                }
+                IFLA_LINK => link.lower = attribute.u32().filter(|l| *l != 0),
+                IFLA_LINKINFO => link.take_info(&attribute),
                 _ => {}
             }
         }
         Some(link)
+    }
+
+    fn take_info(&mut self, info: &super::Attribute<'_>) {
+        if let Some(kind) = info.nested().find(|a| a.kind == IFLA_INFO_KIND) {
+            self.kind = kind.text();
+        }
+        for data in info.nested().filter(|a| a.kind == IFLA_INFO_DATA).flat_map(|a| a.nested()) {
+            match (self.kind.as_str(), data.kind) {
+                ("vlan", IFLA_VLAN_ID) => self.vlan = u16_at(data.data, 0),
+                ("bridge", IFLA_BR_VLAN_FILTERING) => self.vlan_filtering = u8_at(data.data, 0) == Some(1),
+                _ => {}
+            }
+        }
+    }
+}
+
+/// A bridge's note on one of its ports, or on itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BridgeNote {
+    /// The port, or the bridge.
+    pub port: IfIndex,
+    /// Its VLANs; `None`: the note does not say, or there are none.
+    pub vlans: Option<PortVlans>,
+}
+
+impl BridgeNote {
+    /// Reads a note; `None` for other messages and for what is cut short.
+    pub(crate) fn decode(message: &Message<'_>) -> Option<BridgeNote> {
+        if u8_at(message.body, 0)? != AF_BRIDGE {
+            return None;
+        }
+        let port = u32_at(message.body, 4)?;
+        let spec = message.attributes(IFINFOMSG).find(|a| a.kind == IFLA_AF_SPEC);
+        let mut vlans = PortVlans::default();
+        let mut first = None;
+        for info in spec.iter().flat_map(|a| a.nested()).filter(|a| a.kind == IFLA_BRIDGE_VLAN_INFO) {
+            let (flags, vlan) = (u16_at(info.data, 0)?, u16_at(info.data, 2)?);
+            if flags & VLAN_PVID != 0 {
+                vlans.pvid = Some(vlan);
+            }
+            if flags & VLAN_RANGE_BEGIN != 0 {
+                first = Some(vlan);
+                continue;
+            }
+            let begun = first.take().filter(|_| flags & VLAN_RANGE_END != 0);
+            let untagged = flags & VLAN_UNTAGGED != 0;
+            vlans.ranges.push(VlanRange { first: begun.unwrap_or(vlan), last: vlan, untagged });
+        }
+        let said = !vlans.ranges.is_empty();
+        Some(BridgeNote { port, vlans: said.then_some(vlans) })
     }
 }
 
@@ -143,6 +211,17 @@ impl InterfaceAddress {
 pub(crate) fn dump_links(batch: &mut Batch) {
     batch.begin(RTM_GETLINK, flag::DUMP, &[0; IFINFOMSG]);
     batch.u32(IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS);
+    batch.end();
+}
+
+/// A request for the dump of all bridges' notes, with VLANs.
+pub(crate) fn dump_bridge_notes(batch: &mut Batch) {
+    let mut header = [0; IFINFOMSG];
+    if let Some(family) = header.first_mut() {
+        *family = AF_BRIDGE;
+    }
+    batch.begin(RTM_GETLINK, flag::DUMP, &header);
+    batch.u32(IFLA_EXT_MASK, RTEXT_FILTER_BRVLAN_COMPRESSED);
     batch.end();
 }
 

@@ -103,6 +103,33 @@ fn a_refusal_gives_the_kernels_own_words() {
     assert_eq!(&*bare.refusal().unwrap().text, "Invalid argument");
 }
 
+#[test]
+fn vlans_of_a_bridges_port() {
+    let attribute = |kind: u16, data: &[u8]| {
+        let length = u16::try_from(4 + data.len()).unwrap();
+        let mut bytes = [length.to_ne_bytes(), kind.to_ne_bytes()].concat();
+        bytes.extend_from_slice(data);
+        bytes.resize(bytes.len().next_multiple_of(4), 0);
+        bytes
+    };
+    let vlan = |flags: u16, id: u16| attribute(2, &[flags.to_ne_bytes(), id.to_ne_bytes()].concat());
+    let mut body = vec![7, 0, 0, 0];
+    body.extend(9u32.to_ne_bytes());
+    body.resize(16, 0);
+    let bare = body.clone();
+    // PVID 7 untagged, then 100 to 200 tagged, as the kernel writes a range.
+    body.extend(attribute(26, &[vlan(6, 7), vlan(8, 100), vlan(16, 200)].concat()));
+    let message = Message { kind: 16, flags: 0, seq: 1, port: 0, body: &body };
+    let note = link::BridgeNote::decode(&message).unwrap();
+    let vlans = note.vlans.unwrap();
+    assert_eq!((note.port, vlans.pvid), (9, Some(7)));
+    assert_eq!((vlans.leaves_untagged(7), vlans.leaves_untagged(150)), (Some(true), Some(false)));
+    assert_eq!((vlans.leaves_untagged(99), vlans.ranges.len()), (None, 2));
+    let said_nothing = link::BridgeNote::decode(&Message { body: &bare, ..message }).unwrap();
+    assert_eq!(said_nothing.vlans, None);
+    assert_eq!(link::BridgeNote::decode(&Message { body: &[0; 16], ..message }), None, "a link");
+}
+
 /// Every message, cut at every length and with every byte bent, is read or passed over, never fatal.
 #[test]
 fn broken_input_never_panics() {

@@ -75,7 +75,7 @@ fn a_gateway_that_stops_answering_leaves_and_comes_back() {
     let far = FarEnd::of("a1", &["192.0.2.1/24", "2001:db8:a::1/64"]);
     world.settle();
     let a0 = index("a0");
-    world.monitor.filter().set(world.fib.port(), &[a0]).unwrap();
+    world.monitor.filter().set(world.fib.port(), &[a0], false).unwrap();
     world.want(NET, Some(&group(&[hop(A, "a0"), hop(B, "b0")])));
     world.write();
     let mut tracker = Tracker::new();
@@ -132,7 +132,7 @@ fn a_link_that_goes_down_forgets_that_its_gateways_were_silent() {
 fn neighbors_on_other_interfaces_are_not_heard_of() {
     let mut world = World::new();
     let b0 = index("b0");
-    world.monitor.filter().set(world.fib.port(), &[b0]).unwrap();
+    world.monitor.filter().set(world.fib.port(), &[b0], false).unwrap();
     world.settle();
     ip("neighbor replace 192.0.2.77 lladdr 02:00:00:00:00:77 dev a0 nud permanent");
     ip("neighbor replace 198.51.100.77 lladdr 02:00:00:00:00:77 dev b0 nud permanent");
@@ -147,7 +147,7 @@ fn neighbors_on_other_interfaces_are_not_heard_of() {
     assert_eq!(heard, [Some(address("198.51.100.77"))]);
     // More interfaces than the filter can name: all are heard.
     let many: Vec<u32> = (1000..1100).collect();
-    world.monitor.filter().set(world.fib.port(), &many).unwrap();
+    world.monitor.filter().set(world.fib.port(), &many, false).unwrap();
     ip("neighbor del 192.0.2.77 dev a0");
     let events = world.monitor.recv(Some(Duration::from_secs(1))).unwrap();
     assert!(events.iter().any(|e| matches!(e, KernelEvent::Neighbor { deleted: true, .. })));

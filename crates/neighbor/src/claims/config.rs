@@ -3,7 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
 
-use siskin_net::{Family, Prefix};
+use siskin_net::{Family, NamePattern, Prefix};
 
 use crate::Mac;
 
@@ -150,6 +150,9 @@ impl Default for Limits {
     }
 }
 
+/// Interfaces that patterns may have made domains of.
+pub const MAX_INSTANCES: usize = 16_384;
+
 /// Addresses in all domains together.
 pub const MAX_CLAIMS: usize = 65_536;
 
@@ -158,6 +161,10 @@ pub const MAX_CLAIMS: usize = 65_536;
 pub struct DomainConfig {
     /// Nothing outside these is ever learned.
     pub prefixes: Vec<Prefix>,
+    /// Names of a bridge's ports that are VMs'; empty: all but those whose kind says that they lead elsewhere.
+    pub ports: Vec<NamePattern>,
+    /// The VLAN of the bridge that the section names. Its interface is then the bridge's device of that VLAN.
+    pub vlan: Option<u16>,
     /// The gateway the VMs use.
     pub gateway: Gateway,
     /// Who may have an address.
@@ -171,6 +178,15 @@ pub struct DomainConfig {
     /// Whether a declared VM whose port is named is announced as soon as that port is up, before it says anything;
     /// never one that another router announces, nor an incoming migration.
     pub announce_without_evidence: bool,
+    /// Whether the filter judges what its ports send; `None`: they send what they like.
+    pub filter: Option<Filter>,
+}
+
+/// How a domain's ports are filtered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Filter {
+    /// Whether the ports of a bridge are kept apart from each other.
+    pub isolate: bool,
 }
 
 impl DomainConfig {

@@ -33,6 +33,7 @@ impl Claims {
         let unknown = || DeclareError::UnknownDomain(domain.to_owned());
         let id = self.domain(domain).ok_or_else(unknown)?;
         self.declarable(id, vm)?;
+        self.revision += 1;
         for address in &vm.addresses {
             let Some(domain) = self.domains.get_mut(&id) else { return Err(unknown()) };
             let at_run_time = domain.declared(*address).is_none_or(|before| before.at_run_time);
@@ -79,6 +80,7 @@ impl Claims {
             return false;
         }
         domain.undeclare(address);
+        self.revision += 1;
         self.redeclared((id, address), now);
         true
     }
@@ -118,10 +120,8 @@ impl Claims {
 
     /// Gives every declared address that has none a claim that waits for its VM.
     pub(super) fn await_declared(&mut self, now: Timestamp) {
-        let declared = self
-            .domains
-            .iter()
-            .flat_map(|(id, domain)| domain.declared_after(None).map(|(address, _)| (*id, address)));
+        let declared =
+            self.domains.iter().flat_map(|(id, domain)| domain.awaited().map(|address| (*id, address)));
         let new: Vec<Key> = declared.filter(|key| !self.claims.contains_key(key)).collect();
         for key in new {
             self.settle(key, None, now);
@@ -131,7 +131,7 @@ impl Claims {
     /// What is left of a claim to a declared address when it ends: the wait for its VM.
     pub(super) fn awaited(&self, key: Key, before: Option<Claim>, now: Timestamp) -> Option<Claim> {
         let domain = self.domains.get(&key.0)?;
-        let declared = domain.declared(key.1)?;
+        let declared = domain.declared(key.1).filter(|declared| domain.awaits(declared))?;
         let room = before.is_some() || self.claims.len() < MAX_CLAIMS;
         if !room || domain.permits(key.1, declared.mac).is_err() || self.own.contains(&key.1) {
             return None;
@@ -172,8 +172,8 @@ impl Claims {
             .filter_map(|address| domain.declared(address).filter(|d| !d.standby).map(|d| (address, d.mac)))
             .collect();
         for (address, mac) in behind {
-            if self.free_elsewhere((id, address), mac, false, now).is_ok() {
-                let here = Binding { port: Some(index), mac };
+            let here = Binding { port: Some(index), mac };
+            if self.free_elsewhere((id, address), here, EvidenceKind::Declared, now) == Ok(true) {
                 // A port that may have no more addresses has none the less for it.
                 let _refused = self.advance((id, address), Event::Presumed(here), None, now);
             }

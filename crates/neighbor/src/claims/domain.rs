@@ -48,15 +48,17 @@ pub(super) struct Declared {
 #[derive(Debug)]
 pub(super) struct Domain {
     pub(super) name: Arc<str>,
-    pub(super) config: DomainConfig,
+    pub(super) config: Arc<DomainConfig>,
+    /// A pattern made it, for one interface.
+    pub(super) instance: bool,
     pub(super) link: Option<DomainLink>,
     /// Ports that are up.
     pub(super) live_ports: usize,
     /// The search for silent declared VMs, while there is one.
     pub(super) search: Option<Search>,
-    declared: BTreeMap<IpAddr, Declared>,
-    declared_by_mac: BTreeMap<Mac, SmallVec<[IpAddr; 2]>>,
-    declared_by_port: BTreeMap<Arc<str>, SmallVec<[IpAddr; 2]>>,
+    declared: Arc<BTreeMap<IpAddr, Declared>>,
+    declared_by_mac: Arc<BTreeMap<Mac, SmallVec<[IpAddr; 2]>>>,
+    declared_by_port: Arc<BTreeMap<Arc<str>, SmallVec<[IpAddr; 2]>>>,
 }
 
 impl Declared {
@@ -75,13 +77,14 @@ impl Domain {
     pub(super) fn new(name: Arc<str>, config: DomainConfig) -> Domain {
         let mut domain = Domain {
             name,
-            config: DomainConfig::default(),
+            config: Arc::default(),
+            instance: false,
             link: None,
             live_ports: 0,
             search: None,
-            declared: BTreeMap::new(),
-            declared_by_mac: BTreeMap::new(),
-            declared_by_port: BTreeMap::new(),
+            declared: Arc::default(),
+            declared_by_mac: Arc::default(),
+            declared_by_port: Arc::default(),
         };
         domain.set_config(config);
         domain
@@ -101,34 +104,49 @@ impl Domain {
                 }
             }
         }
-        self.config = config;
+        self.config = Arc::new(config);
+    }
+
+    /// Takes over a template's configuration; all interfaces that a pattern matches share one.
+    pub(super) fn follow(&mut self, template: &Domain) {
+        let at_run_time: Vec<(IpAddr, Declared)> =
+            self.declared.iter().filter(|(_, d)| d.at_run_time).map(|(a, d)| (*a, d.clone())).collect();
+        self.config = template.config.clone();
+        self.declared = template.declared.clone();
+        self.declared_by_mac = template.declared_by_mac.clone();
+        self.declared_by_port = template.declared_by_port.clone();
+        self.instance = true;
+        for (address, declared) in at_run_time {
+            self.declare(address, declared);
+        }
     }
 
     /// Declares an address, instead of what was declared of it before.
     pub(super) fn declare(&mut self, address: IpAddr, declared: Declared) {
         self.undeclare(address);
-        self.declared_by_mac.entry(declared.mac).or_default().push(address);
+        Arc::make_mut(&mut self.declared_by_mac).entry(declared.mac).or_default().push(address);
         if let Some(port) = &declared.port {
-            self.declared_by_port.entry(port.clone()).or_default().push(address);
+            Arc::make_mut(&mut self.declared_by_port).entry(port.clone()).or_default().push(address);
         }
-        self.declared.insert(address, declared);
+        Arc::make_mut(&mut self.declared).insert(address, declared);
     }
 
     /// Ends the declaration of an address.
     pub(super) fn undeclare(&mut self, address: IpAddr) -> Option<Declared> {
-        let declared = self.declared.remove(&address)?;
-        forget(&mut self.declared_by_mac, &declared.mac, address);
+        let declared = self.declared.get(&address)?.clone();
+        Arc::make_mut(&mut self.declared).remove(&address);
+        forget(Arc::make_mut(&mut self.declared_by_mac), &declared.mac, address);
         if let Some(port) = &declared.port {
-            forget(&mut self.declared_by_port, port, address);
+            forget(Arc::make_mut(&mut self.declared_by_port), port, address);
         }
         Some(declared)
     }
 
     /// Ends every declaration.
     pub(super) fn undeclare_all(&mut self) {
-        self.declared.clear();
-        self.declared_by_mac.clear();
-        self.declared_by_port.clear();
+        self.declared = Arc::default();
+        self.declared_by_mac = Arc::default();
+        self.declared_by_port = Arc::default();
     }
 
     pub(super) fn link_up(&self) -> Option<DomainLink> {
@@ -144,6 +162,19 @@ impl Domain {
     pub(super) fn declared_after(&self, after: Option<IpAddr>) -> impl Iterator<Item = (IpAddr, &Declared)> {
         let start = after.map_or(Bound::Unbounded, Bound::Excluded);
         self.declared.range((start, Bound::Unbounded)).map(|(address, declared)| (*address, declared))
+    }
+
+    /// Whether a declared VM has to be waited for here. One that may be behind any interface that a pattern matches is
+    /// waited for behind none: it is known when it speaks.
+    pub(super) fn awaits(&self, declared: &Declared) -> bool {
+        !self.instance || declared.port.as_ref() == Some(&self.name)
+    }
+
+    /// The addresses whose VMs are waited for.
+    pub(super) fn awaited(&self) -> impl Iterator<Item = IpAddr> {
+        let all = (!self.instance).then(|| self.declared.keys().copied());
+        let here = self.instance.then(|| self.declared_behind(&self.name));
+        all.into_iter().flatten().chain(here.into_iter().flatten())
     }
 
     /// The addresses declared for `mac`.

@@ -20,6 +20,7 @@ mod remote;
 mod saved;
 mod seek;
 mod table;
+mod templates;
 mod view;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -27,14 +28,15 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use siskin_net::{BgpIdentifier, IfIndex, Timestamp};
+use siskin_net::{BgpIdentifier, IfIndex, NamePattern, Timestamp};
 use smallvec::SmallVec;
 
 pub use crate::frame::EvidenceKind;
 use crate::frame::{FrameError, Sighting};
 use crate::mac::Mac;
 pub use config::{
-    DomainConfig, Gateway, Guard, Limits, MAX_CLAIMS, MOVES, MOVES_WITHIN, Timers, Vm, is_host_address,
+    DomainConfig, Filter, Gateway, Guard, Limits, MAX_CLAIMS, MAX_INSTANCES, MOVES, MOVES_WITHIN, Timers, Vm,
+    is_host_address,
 };
 use domain::Domain;
 pub use domain::{DomainId, DomainLink};
@@ -46,6 +48,7 @@ use port::Port;
 pub use port::PortCounters;
 pub use remote::{MAX_REMOTES, MoveCounters, MoveRecord};
 use table::{Claim, Key, Timer};
+pub use templates::precedence;
 pub use view::{ClaimView, PortView};
 
 /// Moves of one address under the open guard: five at once, then one in this time (RFC 7432 section 15.1 has the
@@ -77,11 +80,15 @@ const NOTICE_BURST: u32 = 5;
 pub struct Claims {
     domains: BTreeMap<DomainId, Domain>,
     names: BTreeMap<Arc<str>, DomainId>,
+    /// What `configure` was told of patterns, the one that says most about a name first.
+    templates: Vec<(NamePattern, Domain)>,
     next_domain: u32,
+    interfaces: BTreeMap<IfIndex, DomainId>,
     ports: BTreeMap<IfIndex, Port>,
     port_names: BTreeMap<Arc<str>, IfIndex>,
     claims: BTreeMap<Key, Claim>,
     by_mac: BTreeMap<(DomainId, Mac), SmallVec<[IpAddr; 2]>>,
+    by_address: BTreeMap<IpAddr, SmallVec<[DomainId; 1]>>,
     deadlines: BTreeSet<(Timestamp, Timer)>,
     own: BTreeSet<IpAddr>,
     /// Our BGP Identifier.
@@ -96,6 +103,8 @@ pub struct Claims {
     history: VecDeque<MoveRecord>,
     move_counters: MoveCounters,
     outputs: Vec<Output>,
+    /// Counts what the filter would have to know: owners, ports, configuration.
+    revision: u64,
 }
 
 impl Claims {
@@ -106,33 +115,40 @@ impl Claims {
     }
 
     /// Replaces the configuration. Claims that the new one still allows stay, all others are dropped; domains that
-    /// are not named any more go with their ports.
+    /// are not named any more go with their ports. A name with `*` or `?` is a template: see
+    /// [`Claims::instantiate`].
     pub fn configure(&mut self, domains: Vec<(String, DomainConfig)>, now: Timestamp) {
+        self.revision += 1;
+        let (patterns, domains): (Vec<_>, Vec<_>) =
+            domains.into_iter().partition(|(name, _)| NamePattern::is_pattern(name));
         let keep: BTreeSet<&str> = domains.iter().map(|(name, _)| name.as_str()).collect();
-        let gone: Vec<DomainId> =
+        let rest: Vec<DomainId> =
             self.names.iter().filter(|(name, _)| !keep.contains(&***name)).map(|(_, id)| *id).collect();
-        for id in gone {
-            if let Some(domain) = self.domains.get_mut(&id) {
-                domain.undeclare_all();
-            }
-            self.set_link(id, None, now);
-            self.end_search(id);
-            if let Some(domain) = self.domains.remove(&id) {
-                self.names.remove(&domain.name);
-            }
+        self.set_templates(patterns);
+        for id in rest {
+            self.follow_template(id, now);
         }
         for (name, config) in domains {
             match self.names.get(name.as_str()).and_then(|id| self.domains.get_mut(id)) {
-                Some(domain) => domain.set_config(config),
+                Some(domain) => {
+                    domain.instance = false;
+                    domain.set_config(config);
+                }
                 None => {
-                    let (id, name) = (DomainId(self.next_domain), Arc::<str>::from(name));
-                    self.next_domain = self.next_domain.saturating_add(1);
-                    self.names.insert(name.clone(), id);
-                    self.domains.insert(id, Domain::new(name, config));
+                    let name = Arc::<str>::from(name);
+                    self.add_domain(Domain::new(name, config));
                 }
             }
         }
         self.recheck(now);
+    }
+
+    fn add_domain(&mut self, domain: Domain) -> DomainId {
+        let id = DomainId(self.next_domain);
+        self.next_domain = self.next_domain.saturating_add(1);
+        self.names.insert(domain.name.clone(), id);
+        self.domains.insert(id, domain);
+        id
     }
 
     /// Says which addresses are the router's own: no VM may have them. Every port that comes has some; only what
@@ -140,6 +156,7 @@ impl Claims {
     pub fn set_own_addresses(&mut self, own: impl IntoIterator<Item = IpAddr>, now: Timestamp) {
         let before = std::mem::replace(&mut self.own, own.into_iter().collect());
         let changed: Vec<IpAddr> = self.own.symmetric_difference(&before).copied().collect();
+        self.revision += u64::from(!changed.is_empty());
         for address in changed {
             for key in self.domains.keys().map(|id| (*id, address)).collect::<Vec<_>>() {
                 let ended = self.claims.get(&key).is_none_or(|claim| !self.allows(key, claim));
@@ -292,8 +309,10 @@ impl Claims {
         self.expected_at(key, here)?;
         self.may_take_over(key, here.mac)?;
         let open = domain.config.guard == Guard::Open;
-        if !self.claims.get(&key).is_some_and(|claim| claim.state.in_kernel()) {
-            self.free_elsewhere(key, here.mac, kind.is_tentative(), now)?;
+        if !self.claims.get(&key).is_some_and(|claim| claim.state.in_kernel())
+            && !self.free_elsewhere(key, here, kind, now)?
+        {
+            return Ok(());
         }
         let Some(claim) = self.claims.get_mut(&key) else { return self.begin(key, here, kind, now) };
         let same_mac = claim.owner.mac == here.mac;
@@ -331,14 +350,24 @@ impl Claims {
     }
 
     /// One address has one owner, also where domains share prefixes. One that is alive in another domain is asked
-    /// whether it still is, and keeps the address until it proves silent; what is less than alive gives way to its own
-    /// MAC address.
-    fn free_elsewhere(&mut self, key: Key, mac: Mac, tentative: bool, now: Timestamp) -> Result<(), Refusal> {
-        let others: Vec<Key> =
-            self.domains.keys().filter(|id| **id != key.0).map(|id| (*id, key.1)).collect();
+    /// whether it still is: its own MAC address gets the address there as it would from another port of the same domain
+    /// (`false`: that has begun), others when it has proved silent. What is less than alive gives way to its own MAC
+    /// address.
+    pub(super) fn free_elsewhere(
+        &mut self,
+        key: Key,
+        here: Binding,
+        kind: EvidenceKind,
+        now: Timestamp,
+    ) -> Result<bool, Refusal> {
+        let tentative = kind.is_tentative();
+        let anybody = self.is_open(key) && !tentative;
+        let holders = self.by_address.get(&key.1).into_iter().flatten();
+        let others: SmallVec<[Key; 2]> = holders.filter(|id| **id != key.0).map(|id| (*id, key.1)).collect();
         for other in others {
             let Some(claim) = self.claims.get(&other) else { continue };
-            let same_mac = claim.owner.mac == mac;
+            let open_there = self.is_open(other);
+            let same_mac = claim.owner.mac == here.mac;
             match claim.state {
                 State::Candidate { .. } if tentative => {}
                 State::Candidate { .. } => self.settle(other, None, now),
@@ -349,6 +378,14 @@ impl Claims {
                 {
                     self.settle(other, None, now);
                 }
+                State::Active | State::Verify { .. } | State::Contested { .. } if anybody && open_there => {
+                    self.take_from(other, here, kind, now)?;
+                    return Ok(false);
+                }
+                State::Active | State::Verify { .. } | State::Contested { .. } if same_mac => {
+                    self.port_event(other, Event::Rival(here), now);
+                    return Ok(false);
+                }
                 State::Active => {
                     self.port_event(other, Event::PortBack, now);
                     return Err(Refusal::WrongPort);
@@ -356,25 +393,41 @@ impl Claims {
                 _ => return Err(Refusal::WrongPort),
             }
         }
-        Ok(())
+        Ok(true)
+    }
+
+    /// Under the open guard the last to speak has an address, whichever domain it is in.
+    fn take_from(
+        &mut self,
+        key: Key,
+        here: Binding,
+        kind: EvidenceKind,
+        now: Timestamp,
+    ) -> Result<(), Refusal> {
+        let Some(claim) = self.claims.get_mut(&key) else { return Ok(()) };
+        if !claim.move_budget.take(now, MOVE_INTERVAL, MOVE_BURST) {
+            return Err(Refusal::Damped);
+        }
+        self.advance(key, Event::Takeover(here), Some(kind), now)
     }
 
     /// Takes in an entry that a previous run left in the kernel. Returns whether it is wanted: of one that is not,
     /// the removal is among the outputs.
     pub fn adopt(&mut self, interface: IfIndex, address: IpAddr, mac: Mac, now: Timestamp) -> bool {
-        let home = self.domains.iter().find(|(_, d)| d.link.is_some_and(|l| l.index == interface));
+        let home = self.interfaces.get(&interface).and_then(|id| Some((*id, self.domains.get(id)?)));
         let wanted = home.filter(|(id, domain)| {
             let elsewhere = |d| self.claims.get(&(d, address)).is_some_and(|c| c.state.in_kernel());
+            let holders = self.by_address.get(&address);
             mac.is_station()
                 && domain.permits(address, mac).is_ok()
                 && !self.own.contains(&address)
-                && !self.domains.keys().any(|d| *d != **id && elsewhere(*d))
-                && match self.claims.get(&(**id, address)) {
+                && !holders.into_iter().flatten().any(|d| d != id && elsewhere(*d))
+                && match self.claims.get(&(*id, address)) {
                     Some(claim) => claim.state.in_kernel() || claim.owner.mac == mac,
                     None => self.claims.len() < MAX_CLAIMS,
                 }
         });
-        let Some((&id, domain)) = wanted else {
+        let Some((id, domain)) = wanted else {
             self.outputs.push(Output::Action(Action::Remove { interface, address }));
             return false;
         };
@@ -412,8 +465,7 @@ impl Claims {
     /// Somebody removed or changed our route or neighbour entry for `address`: if it is still wanted, it is
     /// installed again.
     pub fn kernel_mismatch(&mut self, interface: IfIndex, address: IpAddr, now: Timestamp) {
-        let home = self.domains.iter().find(|(_, d)| d.link.is_some_and(|l| l.index == interface));
-        let Some(id) = home.map(|(id, _)| *id) else { return };
+        let Some(id) = self.interfaces.get(&interface).copied() else { return };
         let Some(claim) = self.claims.get_mut(&(id, address)) else { return };
         if claim.state.in_kernel() && claim.mend_budget.take(now, MEND_INTERVAL, MEND_BURST) {
             let owner = claim.owner;

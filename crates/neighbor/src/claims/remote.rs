@@ -118,7 +118,8 @@ impl Claims {
             }
             None => self.forget_remote(address),
         }
-        let keys: Vec<Key> = self.domains.keys().map(|id| (*id, address)).collect();
+        let holders = self.by_address.get(&address).into_iter().flatten();
+        let keys: Vec<Key> = holders.map(|id| (*id, address)).collect();
         for key in keys {
             if let Some(claim) = self.claims.get_mut(&key).filter(|claim| !claim.state.is_here()) {
                 claim.sequence = claim.sequence.max(before.map_or(0, |before| before.sequence));
@@ -170,7 +171,7 @@ impl Claims {
         }
     }
 
-    fn is_open(&self, key: Key) -> bool {
+    pub(super) fn is_open(&self, key: Key) -> bool {
         self.domains.get(&key.0).is_some_and(|domain| domain.config.guard == Guard::Open)
     }
 

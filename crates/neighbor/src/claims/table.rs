@@ -158,14 +158,26 @@ impl Claims {
         let interface = domain.link_up().ok_or(Refusal::InterfaceDown)?.index;
         let rules = self.rules(key, now).ok_or(Refusal::InterfaceDown)?;
         let step = machine::begin(at, kind.is_tentative(), &rules);
+        self.enter(key, &step, at, (interface, kind), now)
+    }
+
+    fn enter(
+        &mut self,
+        key: Key,
+        step: &Step,
+        at: Binding,
+        (interface, kind): (IfIndex, EvidenceKind),
+        now: Timestamp,
+    ) -> Result<(), Refusal> {
+        let tentative = matches!(step.next, Some((State::Candidate { .. }, _)));
         if self.claims.len() >= MAX_CLAIMS {
             return Err(Refusal::TotalLimit);
         }
         if let Some(port) = at.port {
-            self.make_room(port, kind.is_tentative(), now)?;
+            self.make_room(port, tentative, now)?;
         }
         let sequence = self.remembered(key, now);
-        self.insert(key, &step, (interface, kind, sequence), now);
+        self.insert(key, step, (interface, kind, sequence), now);
         Ok(())
     }
 
@@ -212,6 +224,12 @@ impl Claims {
         let Some(mut before) = self.claims.get(&key).copied() else { return Ok(()) };
         let Some(rules) = self.rules(key, now) else { return Ok(()) };
         let mut step = machine::step(before.state, before.owner, event, &rules);
+        if let Some((_, owner)) = step.next
+            && let Some(there) = owner.port.and_then(|port| self.ports.get(&port)).map(|port| port.domain)
+            && there != key.0
+        {
+            return self.change_domain(key, (there, key.1), (owner, kind), now);
+        }
         let arrives = kind.is_some()
             && !before.state.is_here()
             && step.next.is_some_and(|(state, _)| state.announced());
@@ -258,6 +276,33 @@ impl Claims {
             self.tell(key, before.owner, kind, now);
         }
         self.remark(key, &before, step.remark, now);
+        Ok(())
+    }
+
+    /// The address goes to a port of another domain: to another interface, that is.
+    fn change_domain(
+        &mut self,
+        from: Key,
+        to: Key,
+        (owner, kind): (Binding, Option<EvidenceKind>),
+        now: Timestamp,
+    ) -> Result<(), Refusal> {
+        let Some(before) = self.claims.get(&from).copied() else { return Ok(()) };
+        self.settle(from, None, now);
+        let domain = self.domains.get(&to.0).ok_or(Refusal::InterfaceDown)?;
+        domain.permits(to.1, owner.mac)?;
+        let interface = domain.link_up().ok_or(Refusal::InterfaceDown)?.index;
+        let rules = self.rules(to, now).ok_or(Refusal::InterfaceDown)?;
+        let step = machine::begin(owner, false, &rules);
+        self.remember(to, before.sequence, now);
+        self.enter(to, &step, owner, (interface, kind.unwrap_or(before.evidence)), now)?;
+        if let Some(claim) = self.claims.get_mut(&to) {
+            claim.moves = before.moves.saturating_add(1);
+            claim.move_budget = before.move_budget;
+            claim.notice_budget = before.notice_budget;
+            claim.window = before.window;
+        }
+        self.remark(to, &before, Some(Remark::Moved), now);
         Ok(())
     }
 
@@ -377,6 +422,10 @@ impl Claims {
             _ => {}
         }
         self.index(key, before.as_ref(), after.as_ref());
+        let seen = |claim: Option<Claim>| claim.map(|c| (c.owner, c.state.name()));
+        if seen(before) != seen(after) {
+            self.revision += 1;
+        }
         let Some(domain) = self.domains.get(&key.0).map(|d| d.name.clone()) else { return };
         let address = key.1;
         let was_announced = before.is_some_and(|c| c.state.announced());
@@ -420,6 +469,15 @@ impl Claims {
                     port.addresses.push(key.1);
                 }
                 self.by_mac.entry((key.0, owner.mac)).or_default().push(key.1);
+            }
+        }
+        if before.is_some() != after.is_some() {
+            let holders = self.by_address.entry(key.1).or_default();
+            holders.retain(|id| *id != key.0);
+            if after.is_some() {
+                holders.push(key.0);
+            } else if holders.is_empty() {
+                self.by_address.remove(&key.1);
             }
         }
         let (was, is) = (before.and_then(|c| c.deadline), after.and_then(|c| c.deadline));

@@ -7,6 +7,7 @@
 //! Frames to VMs that follow an action (the gateway's announcement after an address is installed) go out at the start
 //! of the next turn, when the caller has done the action.
 
+mod ears;
 mod links;
 mod moves;
 mod view;
@@ -16,13 +17,14 @@ use std::io;
 use std::net::IpAddr;
 use std::time::Duration;
 
-use siskin_net::{IfIndex, Timestamp};
+use siskin_net::{IfIndex, PortVlans, Timestamp};
 
 pub use crate::claims::{Action, Notice, NoticeKind};
 use crate::claims::{Claims, DomainConfig, Gateway, Output};
 use crate::frame::{self, Body, Message};
 use crate::mac::Mac;
-use crate::snoop::{Snooper, Waker};
+use crate::snoop::{Received, Snooper, Waker};
+use ears::{Ears, Lane};
 pub use links::LinkInfo;
 pub use view::{HostRoute, Latency, PortStatus, Statistics};
 
@@ -49,8 +51,13 @@ pub struct HostRoutes {
     claims: Claims,
     snooper: Snooper,
     links: BTreeMap<IfIndex, LinkInfo>,
+    /// The VLANs of bridges' ports and of bridges, while a bridge heeds them.
+    vlans: BTreeMap<IfIndex, PortVlans>,
     /// Interfaces of domains that are there, and how their VMs are found.
     homes: BTreeMap<IfIndex, links::Home>,
+    /// Of these, those whose VMs are behind a bridge's ports.
+    homes_by_bridge: BTreeMap<IfIndex, BTreeSet<IfIndex>>,
+    ears: Ears,
     paused: BTreeSet<(Timestamp, IfIndex)>,
     /// To be sent when the turn begins.
     frames: Vec<(IfIndex, Vec<u8>)>,
@@ -70,7 +77,10 @@ impl HostRoutes {
             claims,
             snooper: Snooper::open()?,
             links: BTreeMap::new(),
+            vlans: BTreeMap::new(),
             homes: BTreeMap::new(),
+            homes_by_bridge: BTreeMap::new(),
+            ears: Ears::default(),
             paused: BTreeSet::new(),
             frames: Vec::new(),
             ready: Vec::new(),
@@ -87,21 +97,10 @@ impl HostRoutes {
 
     /// Another configuration: claims that it still allows stay as they are, interfaces not named any more are left.
     pub fn reconfigure(&mut self, domains: Vec<(String, DomainConfig)>, now: Timestamp) {
-        let before: BTreeSet<IfIndex> = self.homes.keys().copied().collect();
         self.claims.configure(domains, now);
-        for index in before {
-            let named = self.links.get(&index).is_some_and(|link| self.claims.domain(&link.name).is_some());
-            if !named {
-                self.leave(index, now);
-            }
-        }
-        let unknown: Vec<IfIndex> = self
-            .links
-            .iter()
-            .filter(|(index, l)| !self.homes.contains_key(index) && self.claims.domain(&l.name).is_some())
-            .map(|(index, _)| *index)
-            .collect();
-        for index in unknown {
+        // Bridges before their ports or after them: each brings the other in line.
+        let all: Vec<IfIndex> = self.links.keys().copied().collect();
+        for index in all {
             self.settle_link(index, now);
         }
     }
@@ -138,7 +137,12 @@ impl HostRoutes {
         clock: impl Fn() -> Timestamp,
         timeout: Option<Duration>,
     ) -> io::Result<Vec<Action>> {
-        for (interface, frame) in std::mem::take(&mut self.frames) {
+        for (port, frame) in std::mem::take(&mut self.frames) {
+            let (interface, tag) = self.ears.device_of(port);
+            let frame = match tag {
+                Some(vlan) => ears::tagged(frame, vlan),
+                None => frame,
+            };
             // A port that is down or full is no news: probes are repeated.
             if let Err(error) = self.snooper.send(interface, &frame) {
                 tracing::debug!(interface, %error, "frame not sent");
@@ -177,34 +181,48 @@ impl HostRoutes {
         [due, timeout].into_iter().flatten().min()
     }
 
-    /// Reads a port, up to its share of the turn and its rate.
-    fn read(&mut self, port: IfIndex, clock: &impl Fn() -> Timestamp) {
+    /// Reads a device, up to its share of the turn and its ports' rates.
+    fn read(&mut self, device: IfIndex, clock: &impl Fn() -> Timestamp) {
         let mut buffer = [0; frame::SNAP_LEN];
         for _ in 0..FRAMES_PER_VISIT {
-            let received = match self.snooper.receive(port, &mut buffer) {
+            let received = match self.snooper.receive(device, &mut buffer) {
                 Ok(Some(received)) => received,
                 Ok(None) => return,
                 Err(error) => {
-                    tracing::warn!(port, %error, "port cannot be read any more");
-                    self.snooper.remove_port(port);
+                    tracing::warn!(device, %error, "port cannot be read any more");
+                    self.snooper.remove_port(device);
                     return;
                 }
             };
             let now = clock();
             self.heard.get_or_insert(now);
-            if !self.claims.admit_frame(port, now) {
-                self.pause(port, now);
+            let port = self.ears.port_of(device, received.stripped_vlan);
+            // Frames of VLANs that are no domain's cost something too.
+            let charged = port.or_else(|| self.ears.of(device).first().copied());
+            let Some(charged) = charged else { return };
+            if !self.claims.admit_frame(charged.number, now) {
+                self.pause(device, now);
                 return;
             }
-            let bytes = buffer.get(..received.len).unwrap_or(&[]);
-            let parsed = frame::parse(bytes, received.stripped_vlan);
-            if let Ok(frame::Frame { body: Body::Discovery(discovery), .. }) = &parsed
-                && discovery.message == Message::RouterAdvertisement
-            {
-                self.claims.router_advertisement(port);
-            }
-            self.claims.sighted(port, parsed.and_then(|frame| frame::sighting(&frame)), now);
+            let Some(port) = port else { continue };
+            self.heed(port, buffer.get(..received.len).unwrap_or(&[]), received, now);
         }
+    }
+
+    /// Tells the claims what a frame says.
+    fn heed(&mut self, port: ears::Port, bytes: &[u8], received: Received, now: Timestamp) {
+        let parsed = frame::parse(bytes, received.stripped_vlan).map(|mut frame| {
+            if port.lane != Lane::All {
+                frame.ethernet.vlan = None;
+            }
+            frame
+        });
+        if let Ok(frame::Frame { body: Body::Discovery(discovery), .. }) = &parsed
+            && discovery.message == Message::RouterAdvertisement
+        {
+            self.claims.router_advertisement(port.number);
+        }
+        self.claims.sighted(port.number, parsed.and_then(|frame| frame::sighting(&frame)), now);
     }
 
     fn pause(&mut self, port: IfIndex, now: Timestamp) {
@@ -229,7 +247,10 @@ impl HostRoutes {
     fn drain(&mut self, actions: &mut Vec<Action>) {
         for output in self.claims.take_outputs() {
             match output {
-                Output::Action(action) => {
+                Output::Action(mut action) => {
+                    if let Action::Notice(Notice { port, .. }) = &mut action {
+                        *port = port.map(|port| self.ears.device_of(port).0);
+                    }
                     if let Action::Notice(notice) = &action {
                         self.log(notice);
                     }

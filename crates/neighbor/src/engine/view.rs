@@ -13,7 +13,9 @@ use crate::mac::Mac;
 /// A host route, or an address on its way to become one or that was one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HostRoute {
-    /// The name of the interface, which is the domain's.
+    /// The section of the configuration: the interface's name, its bridge's, or the pattern that matches it.
+    pub section: Arc<str>,
+    /// The name of the interface.
     pub interface: Arc<str>,
     /// Its index.
     pub interface_index: IfIndex,
@@ -54,6 +56,8 @@ pub struct PortStatus {
     pub index: IfIndex,
     /// Its name.
     pub name: Arc<str>,
+    /// The section of the configuration that it belongs to.
+    pub section: Arc<str>,
     /// The name of its domain's interface.
     pub interface: Arc<str>,
     /// Administratively up, with carrier.
@@ -121,11 +125,12 @@ impl HostRoutes {
     pub fn snapshot(&self) -> Vec<HostRoute> {
         let all = self.claims.iter();
         all.map(|claim| HostRoute {
-            interface: claim.domain.clone(),
+            section: self.claims.section_of(claim.domain).unwrap_or_else(|| claim.domain.clone()),
+            interface: self.name_of(claim.interface, claim.domain),
             interface_index: claim.interface,
             address: claim.address,
             mac: claim.mac,
-            port: claim.port,
+            port: claim.port.map(|port| self.ears.device_of(port).0),
             port_name: claim.port_name.cloned(),
             state: claim.state,
             announced: claim.announced,
@@ -141,20 +146,48 @@ impl HostRoutes {
         .collect()
     }
 
+    /// An interface's name; a domain is called by its section's, which names a bridge where it also names a VLAN.
+    fn name_of(&self, interface: IfIndex, domain: &Arc<str>) -> Arc<str> {
+        let name =
+            self.links.get(&interface).map(|link| link.name.as_str()).filter(|name| *name != &**domain);
+        name.map_or_else(|| domain.clone(), Arc::from)
+    }
+
     /// All ports, by index; asks the kernel for each one's drops.
     pub fn ports(&mut self) -> Vec<PortStatus> {
-        let snooper = &mut self.snooper;
-        let all = self.claims.ports();
-        all.map(|port| PortStatus {
-            index: port.index,
+        let (snooper, ears, claims) = (&mut self.snooper, &self.ears, &self.claims);
+        let all = claims.ports().map(|port| (ears.device_of(port.index).0, port));
+        all.map(|(device, port)| PortStatus {
+            index: device,
             name: port.name.clone(),
+            section: claims.section_of(port.domain).unwrap_or_else(|| port.domain.clone()),
             interface: port.domain.clone(),
             up: port.up,
-            heard: snooper.has_port(port.index),
+            heard: snooper.has_port(device),
             addresses: port.addresses.to_vec(),
             counters: port.counters,
-            dropped: snooper.dropped(port.index),
+            dropped: snooper.dropped(device),
         })
         .collect()
+    }
+
+    /// Grows with every change that [`HostRoutes::filter_view`] could show.
+    #[must_use]
+    pub fn revision(&self) -> u64 {
+        self.claims.revision()
+    }
+
+    /// What the filter needs, of the domains that have one and whose interface is there.
+    #[must_use]
+    pub fn filter_view(&self) -> crate::guard::View {
+        let bridge_of = |index: IfIndex| {
+            let bridge = self.homes.get(&index)?.reach.bridge()?;
+            Some(Arc::from(self.links.get(&bridge)?.name.as_str()))
+        };
+        let device_of = |port: IfIndex| {
+            let device = self.ears.device_of(port).0;
+            (device, self.ears.is_untagged(device))
+        };
+        self.claims.filter_view(bridge_of, device_of)
     }
 }

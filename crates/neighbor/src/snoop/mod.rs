@@ -16,8 +16,8 @@ use std::time::Duration;
 
 use siskin_net::IfIndex;
 
+pub use os::Received;
 use os::{Epoll, EventFd, PacketSocket, Sender};
-pub use os::{Received, is_bridge};
 
 /// What the waker's events are marked with; no interface has this index.
 const WAKER: u64 = u64::MAX;

@@ -1,4 +1,4 @@
-//! The system calls: packet sockets, epoll, eventfd, and the ethtool question whether an interface is a bridge.
+//! The system calls: packet sockets, epoll, eventfd.
 //!
 //! The only file of the crate with `unsafe`. Descriptors are owned by types that close them.
 
@@ -263,38 +263,4 @@ impl EventFd {
     pub(super) fn as_raw_fd(&self) -> RawFd {
         self.0.as_raw_fd()
     }
-}
-
-/// Whether the interface `name` is a Linux bridge, as its driver says (`SIOCETHTOOL`, `ETHTOOL_GDRVINFO`); that works
-/// in any network namespace, which sysfs does not. An interface that does not exist is none.
-#[must_use]
-pub fn is_bridge(name: &str) -> bool {
-    driver_is(name, b"bridge\0").unwrap_or(false)
-}
-
-fn driver_is(name: &str, driver: &[u8]) -> io::Result<bool> {
-    const GET_DRIVER_INFO: u32 = 3;
-    /// `struct ethtool_drvinfo`.
-    #[repr(C)]
-    struct DriverInfo {
-        command: u32,
-        driver: [u8; 32],
-        rest: [u8; 160],
-    }
-    if name.len() >= libc::IFNAMSIZ || name.as_bytes().contains(&0) {
-        return Ok(false);
-    }
-    let socket = Socket::new(Domain::UNIX, Type::DGRAM, None)?;
-    let mut info = DriverInfo { command: GET_DRIVER_INFO, driver: [0; 32], rest: [0; 160] };
-    // SAFETY: all zeroes is a valid ifreq.
-    let mut request: libc::ifreq = unsafe { mem::zeroed() };
-    for (to, from) in request.ifr_name.iter_mut().zip(name.bytes()) {
-        *to = libc::c_char::from_ne_bytes([from]);
-    }
-    request.ifr_ifru.ifru_data = (&raw mut info).cast();
-    // SAFETY: the request points to a structure of the size that this ethtool command writes, 196 bytes.
-    check(unsafe { libc::ioctl(socket.as_raw_fd(), libc::SIOCETHTOOL as _, &raw mut request) })?;
-    debug_assert_eq!(size_of::<DriverInfo>(), 196);
-    let _unread = info.rest;
-    Ok(info.driver.starts_with(driver))
 }

@@ -6,6 +6,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot set up its world fails")]
 
 mod moves;
+mod vlans;
 mod vms;
 mod wire;
 mod world;

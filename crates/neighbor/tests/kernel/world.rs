@@ -307,7 +307,7 @@ fn name_of(index: IfIndex) -> Option<String> {
 
 /// All links, as `ip -o link` shows them.
 pub(crate) fn links() -> BTreeMap<IfIndex, LinkInfo> {
-    let text = run("ip -o link show");
+    let text = run("ip -d -o link show");
     let all: Vec<(LinkInfo, Option<&str>)> = text.lines().filter_map(link).collect();
     let index_of = |name: &str| all.iter().find(|(link, _)| link.name == name).map(|(link, _)| link.index);
     let with_master = all
@@ -328,10 +328,16 @@ fn link(line: &str) -> Option<(LinkInfo, Option<&str>)> {
         mac: after("link/ether").and_then(|m| m.parse().ok()).unwrap_or(Mac::ZERO),
         up: flags.contains(&"UP"),
         carrier: flags.contains(&"LOWER_UP"),
-        master: None,
-        deleted: false,
+        kind: after_details(line).unwrap_or_default().to_owned(),
+        ..LinkInfo::default()
     };
     Some((link, after("master")))
+}
+
+/// The word that the details begin with: the link's kind, if it has one.
+fn after_details(line: &str) -> Option<&str> {
+    let word = line.split_whitespace().skip_while(|w| *w != "maxmtu").skip(2).find(|w| *w != "\\")?;
+    ["bridge", "veth", "tun", "vlan"].into_iter().find(|kind| *kind == word)
 }
 
 /// A port on the bridge whose other end is in the same namespace, for frames made by hand.

@@ -133,7 +133,8 @@ fn each<'t, T>(
     let Some(section) = top.sub(key, report) else { return };
     for (name, at, value) in section.named() {
         let name = Spanned { value: name.to_owned(), at };
-        if !is_name(&name.value) {
+        // An interface's name has rules of its own, which the check of its section knows.
+        if key != "host-routes" && !is_name(&name.value) {
             bad_name(&name, key, report);
         }
         let Some(section) = named_table(value, key, &name, report) else { continue };

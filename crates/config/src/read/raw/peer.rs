@@ -4,13 +4,11 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use siskin_net::{Asn, FamilySet, Prefix, Role};
+use siskin_net::{Asn, FamilySet, NamePattern, Prefix, Role};
 
 use super::sections::{Key, List, name};
 use crate::diagnostic::Report;
-use crate::model::{
-    AddPath, AsnRule, Bfd, Communities, GracefulRestart, IrrFilter, MaxPrefix, NamePattern, RpkiMode,
-};
+use crate::model::{AddPath, AsnRule, Bfd, Communities, GracefulRestart, IrrFilter, MaxPrefix, RpkiMode};
 use crate::read::checks::{RawChecks, checks};
 use crate::read::filter_values as filters;
 use crate::read::peer_values::{self as values, RawFamilies, TtlSecurity};
@@ -222,10 +220,10 @@ fn ranges(value: Value<'_>, report: &mut Report) -> Option<List<Prefix>> {
     value.list("prefixes", report, Value::prefix)
 }
 
-fn pattern(value: Value<'_>, report: &mut Report) -> Option<NamePattern> {
+pub(super) fn pattern(value: Value<'_>, report: &mut Report) -> Option<NamePattern> {
     value.parsed("an interface name", report, |text| {
         if is_interface(text) {
-            Ok(NamePattern(text.to_owned()))
+            Ok(NamePattern::new(text))
         } else {
             Err("expected a name or a pattern like swp*")
         }

@@ -3,9 +3,10 @@
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
-use siskin_net::{Asn, BgpIdentifier, FamilyMap, Prefix};
+use siskin_net::{Asn, BgpIdentifier, FamilyMap, NamePattern, Prefix};
 use toml::de::DeValue;
 
+use super::peer::pattern;
 use crate::diagnostic::Report;
 use crate::model::{
     Communities, CompatMode, Guard, HostLimits, HostTimers, MacAddress, Multipath, OnStop, OriginateKernel,
@@ -229,8 +230,12 @@ pub(crate) struct RawHostRoutes {
     pub(crate) has_prefixes: bool,
     pub(crate) gateway: Key<FamilyMap<Option<IpAddr>>>,
     pub(crate) policy: Key<String>,
+    pub(crate) vlan: Key<u16>,
+    pub(crate) ports: Key<List<NamePattern>>,
     pub(crate) guard: Key<Guard>,
     pub(crate) filter: Key<bool>,
+    pub(crate) isolate: Key<bool>,
+    pub(crate) bridge_mac: Key<MacAddress>,
     pub(crate) announce_without_evidence: Key<bool>,
     pub(crate) timers: HostTimers,
     pub(crate) limits: Key<HostLimits>,
@@ -251,8 +256,12 @@ impl RawHostRoutes {
             has_prefixes: section.entry("prefixes").is_some(),
             gateway: section.get("gateway", report, family_addresses),
             policy: section.get("policy", report, name),
+            vlan: section.get("vlan", report, |v, r| v.integer(1..=4094, r)),
+            ports: section.get("ports", report, |v, r| v.list("interface names", r, pattern)),
             guard: section.get("guard", report, |v, r| v.word(&guards, r)),
             filter: section.get("filter", report, Value::boolean),
+            isolate: section.get("isolate", report, Value::boolean),
+            bridge_mac: section.get("bridge-mac", report, mac_address),
             vms: match section.entry("vm") {
                 Some((_, value)) => RawVm::read_all(value, &section.place, report),
                 None => Vec::new(),
@@ -261,6 +270,10 @@ impl RawHostRoutes {
         section.finish(report);
         raw
     }
+}
+
+fn mac_address(value: Value<'_>, report: &mut Report) -> Option<MacAddress> {
+    value.parsed("a MAC address", report, str::parse)
 }
 
 /// One `[[host-routes.INTERFACE.vm]]`.
@@ -277,7 +290,7 @@ impl RawVm {
             let mut section = Section::new(value, format!("[{place}.vm]"), value.at, report)?;
             let raw = RawVm {
                 name: section.get("name", report, name),
-                mac: section.get("mac", report, |v, r| v.parsed("a MAC address", r, str::parse)),
+                mac: section.get("mac", report, mac_address),
                 addresses: section.get("addresses", report, |v, r| v.list("addresses", r, Value::address)),
                 port: section.get("port", report, name),
             };
