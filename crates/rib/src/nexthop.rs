@@ -1,7 +1,8 @@
 //! Next-hop tracking: which next hops paths use, whether they can be reached, and the groups they make in the kernel.
 //!
 //! The table asks for a next hop to be tracked when the first usable path names it, and lets it go with the last. How it
-//! is resolved (connected networks, kernel routes) is the matter of who answers.
+//! is resolved by connected networks and kernel routes is the matter of who answers; by routes here, of `rib::recursion`.
+//! Groups through next hops that are on no link of ours are bundles, each with a number of its own, and change together.
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;

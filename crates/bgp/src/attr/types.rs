@@ -86,10 +86,10 @@ pub struct PathAttributes {
     pub unknown: Vec<UnknownAttribute>,
     /// Local weight, higher wins before LOCAL_PREF; never sent.
     pub weight: u32,
-    /// Our AS number is put before the path this many times more when it is told to another AS; never sent.
-    pub border_prepend: u8,
     /// The kernel's table the route is for; 0: that of the configuration. Never sent.
     pub table: u32,
+    /// Our AS number is put before the path this many times more when it is told to another AS; never sent.
+    pub border_prepend: u8,
 }
 
 impl PathAttributes {
@@ -112,8 +112,8 @@ impl PathAttributes {
             otc: None,
             unknown: Vec::new(),
             weight: 0,
-            border_prepend: 0,
             table: 0,
+            border_prepend: 0,
         }
     }
 }

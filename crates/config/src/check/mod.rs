@@ -191,12 +191,21 @@ impl Checker<'_> {
     }
 
     fn kernel(&mut self, raw: RawKernel, policies: &policy::Policies) -> Kernel {
+        let max_paths = raw.max_paths.map_or(16, |m| m.value);
+        if let Some(groups) = &raw.resilient_groups
+            && groups.value.is_some_and(|groups| groups.buckets < max_paths)
+        {
+            self.report
+                .error(groups.at, "a resilient group needs a bucket for each next hop")
+                .label(format!("fewer than `max-paths`, which is {max_paths}"));
+        }
         Kernel {
             install: raw.install.is_none_or(|i| i.value),
             table: raw.table.map_or(254, |t| t.value),
             metric: raw.metric.map_or(32, |m| m.value),
-            max_paths: raw.max_paths.map_or(16, |m| m.value),
+            max_paths,
             nexthop_groups: raw.nexthop_groups.is_none_or(|n| n.value),
+            resilient_groups: raw.resilient_groups.and_then(|r| r.value),
             nexthop_compat_mode: raw.nexthop_compat_mode.map_or(CompatMode::Keep, |m| m.value),
             mtu: raw.mtu.map(|m| m.value),
             prefsrc: raw.prefsrc.map_or_else(|| FamilyMap::<Option<IpAddr>>::from_fn(|_| None), |p| p.value),

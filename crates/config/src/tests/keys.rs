@@ -191,25 +191,6 @@ fn a_link_local_peer_needs_its_link() {
 }
 
 #[test]
-fn ports_of_host_routes() {
-    let section = |name: &str, keys: &str| {
-        with_router(&format!("[host-routes.\"{name}\"]\nprefixes = ['198.51.100.0/24']\n{keys}\n"))
-    };
-    let bridge = config(&section("vmbr1", "vlan = 100\nports = ['tap*', 'fwpr?']"));
-    let bridge = &bridge.host_routes["vmbr1"];
-    assert_eq!(bridge.vlan, Some(100));
-    assert!(bridge.ports[0].matches("tap10i0") && !bridge.ports[1].matches("eth0"));
-    let taps = config(&section("tap*", ""));
-    assert_eq!((taps.host_routes["tap*"].vlan, taps.host_routes["tap*"].ports.len()), (None, 0));
-    assert!(config(&section("vmbr1.100", "")).host_routes.contains_key("vmbr1.100"));
-    for (name, keys) in
-        [("tap*", "vlan = 5"), ("vmbr1", "vlan = 4095"), ("vmbr1", "ports = ['a b']"), ("a/b", "")]
-    {
-        assert!(check(&section(name, keys)).is_err(), "{name} {keys}");
-    }
-}
-
-#[test]
 fn tables_of_peers_and_the_policy_of_the_kernel() {
     assert_eq!(peer("").routes.table, None);
     assert_eq!(peer("table = 100").routes.table, Some(100));
@@ -232,4 +213,44 @@ fn tables_of_peers_and_the_policy_of_the_kernel() {
     assert_eq!(few.policy.map(|policy| policy.name().to_owned()).as_deref(), Some("few"));
     let wrong = check(&with_router(&kernel("policy = 'fwe'"))).unwrap_err();
     assert!(wrong.render(false).contains("there is no policy `fwe`"), "{}", wrong.render(false));
+}
+
+#[test]
+fn resilient_groups_forms() {
+    let kernel = |keys: &str| with_router(&format!("[kernel]\n{keys}\n"));
+    let groups = |keys: &str| config(&kernel(keys)).kernel.resilient_groups;
+    let usual = ResilientGroups { buckets: 128, idle: Duration::from_secs(60), unbalanced: Duration::ZERO };
+    assert_eq!((groups(""), groups("resilient-groups = false")), (None, None));
+    assert_eq!(groups("resilient-groups = true"), Some(usual));
+    assert_eq!(
+        groups("resilient-groups = { buckets = 512, unbalanced = '2m' }"),
+        Some(ResilientGroups { buckets: 512, unbalanced: Duration::from_secs(120), ..usual })
+    );
+    for (keys, message) in [
+        ("resilient-groups = { bucket = 1 }", "unknown key `bucket`"),
+        ("resilient-groups = { buckets = 8 }", "a resilient group needs a bucket for each next hop"),
+        ("resilient-groups = 'yes'", "expected `true`, `false` or a table"),
+    ] {
+        let errors = check(&kernel(keys)).unwrap_err().render(false);
+        assert!(errors.contains(message), "{errors}");
+    }
+}
+
+#[test]
+fn ports_of_host_routes() {
+    let section = |name: &str, keys: &str| {
+        with_router(&format!("[host-routes.\"{name}\"]\nprefixes = ['198.51.100.0/24']\n{keys}\n"))
+    };
+    let bridge = config(&section("vmbr1", "vlan = 100\nports = ['tap*', 'fwpr?']"));
+    let bridge = &bridge.host_routes["vmbr1"];
+    assert_eq!(bridge.vlan, Some(100));
+    assert!(bridge.ports[0].matches("tap10i0") && !bridge.ports[1].matches("eth0"));
+    let taps = config(&section("tap*", ""));
+    assert_eq!((taps.host_routes["tap*"].vlan, taps.host_routes["tap*"].ports.len()), (None, 0));
+    assert!(config(&section("vmbr1.100", "")).host_routes.contains_key("vmbr1.100"));
+    for (name, keys) in
+        [("tap*", "vlan = 5"), ("vmbr1", "vlan = 4095"), ("vmbr1", "ports = ['a b']"), ("a/b", "")]
+    {
+        assert!(check(&section(name, keys)).is_err(), "{name} {keys}");
+    }
 }

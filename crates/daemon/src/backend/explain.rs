@@ -52,7 +52,7 @@ impl Daemon {
         let (prefix, wanted) = (found.prefix, found.forwarding.is_some());
         let table = found.kernel.as_ref().map(|kernel| kernel.table).filter(|table| *table != 0);
         let config = &self.config().config.kernel;
-        let table = table.unwrap_or(config.table);
+        let table = table.unwrap_or(self.kernel_table);
         let look = move |view: &mut View<'_>| kernel(view, table, prefix, wanted);
         let kernel = self.kernel.query(look).await.ok_or_else(stopping)?;
         let words = self.words();

@@ -230,6 +230,13 @@ pub(super) fn kernel_mode(view: &View<'_>) -> Option<KernelMode> {
                 .to_owned(),
         );
     }
+    if fib.lacks_resilient_groups() {
+        advice.push(
+            "the kernel refuses resilient next-hop groups: plain ones are used, and flows may move when a next hop comes \
+             or goes"
+                .to_owned(),
+        );
+    }
     if !nexthop_objects {
         advice
             .push("next-hop objects are not in use: after a failure every route is written anew".to_owned());

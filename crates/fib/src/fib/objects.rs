@@ -22,6 +22,7 @@ use smallvec::SmallVec;
 
 pub(super) use remove::Stand;
 
+use super::ResilientGroups;
 use super::table::GroupId;
 use crate::error::KernelError;
 use crate::wire::nexthop::SingleHop;
@@ -109,6 +110,8 @@ pub struct NextHopObject {
 pub(super) struct Objects {
     /// Kernel objects are used.
     pub(super) enabled: bool,
+    /// Groups are resilient.
+    pub(super) resilient: Option<ResilientGroups>,
     /// Some may have vanished or been changed: ask the kernel.
     pub(super) suspect: bool,
     /// Some group lacks a member that might be made now.
@@ -148,6 +151,7 @@ impl Objects {
     pub(super) fn new(enabled: bool, base: u32, max_paths: u16) -> Objects {
         Objects {
             enabled,
+            resilient: None,
             suspect: false,
             incomplete: false,
             base,

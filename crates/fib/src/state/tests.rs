@@ -137,13 +137,16 @@ fn routes_by_next_hop_id_are_followed() {
                 interface,
                 onlink: false,
             },
+            buckets: None,
         },
     };
     let group = NextHopKind::Group(smallvec![(1, 1), (2, 3)]);
     state.apply(&single(1, "192.0.2.1", 2)).unwrap();
     state.apply(&single(2, "fe80::2", 3)).unwrap();
     state
-        .apply(&KernelEvent::NextHop { nexthop: KernelNextHop { id: 3, protocol: 11, kind: group } })
+        .apply(&KernelEvent::NextHop {
+            nexthop: KernelNextHop { id: 3, protocol: 11, kind: group, buckets: None },
+        })
         .unwrap();
     let by_id = KernelRoute { nexthop_id: 3, hops: smallvec![], ..route("172.16.0.0/12", 11, 20, None, 0) };
     state.apply(&event(&by_id, false)).unwrap();

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::world::{World, address, group, hop, index, ip, run, shown};
-use siskin_fib::{FibChange, FibConfig, KernelEvent, Monitor, NextHopKind, RouteState};
+use siskin_fib::{Fib, FibChange, FibConfig, KernelEvent, Monitor, NextHopKind, ResilientGroups, RouteState};
 use siskin_net::{Family, Hop, NextHopGroup, Prefix};
 
 const ROUTES: u32 = 10_000;
@@ -397,4 +397,62 @@ fn a_bundle_moves_with_all_its_routes() {
     world.write();
     assert_eq!(world.fib.nexthops(), []);
     assert!(!ip("nexthop show").contains("proto 201"), "{}", ip("nexthop show"));
+}
+
+/// With resilient groups a flow stays on its hop while another hop leaves and comes back; with plain ones some do not. What
+/// a previous run left of the other kind is replaced.
+#[test]
+fn flows_stay_where_groups_are_resilient() {
+    let resilient =
+        ResilientGroups { buckets: 128, idle: Duration::from_secs(60), unbalanced: Duration::ZERO };
+    let config = FibConfig { resilient: Some(resilient), ..FibConfig::default() };
+    let mut world = World::with(config.clone());
+    let hops = [hop(A, "a0"), hop("192.0.2.2", "a0"), hop(B, "b0")];
+    let all = group(&hops);
+    let kind = || ip("nexthop show").lines().any(|l| l.contains("resilient") && l.contains("buckets 128"));
+    let flows = || -> Vec<String> {
+        let lookup = |n: u32| ip(&format!("route get 203.0.113.{n}"));
+        let via =
+            |text: String| text.split_whitespace().skip_while(|w| *w != "via").nth(1).map(str::to_owned);
+        (0..120).filter_map(|n| via(lookup(n))).collect()
+    };
+    // How many of the flows that do not go by B are moved when it leaves, and of all when it is back.
+    let moved = |world: &mut World| {
+        let before = flows();
+        assert!(hops.iter().all(|hop| before.contains(&hop.gateway.unwrap().to_string())), "{before:?}");
+        assert_eq!(world.fib.fail_gateways(&[(index("b0"), address(B))]), 1);
+        let without = flows();
+        assert!(!without.contains(&B.to_owned()));
+        let others = before.iter().zip(&without).filter(|(was, is)| *was != B && was != is).count();
+        world.fib.restore_gateways();
+        world.write();
+        let after = flows();
+        (others, without.iter().zip(&after).filter(|(was, is)| was != is).count())
+    };
+    world.want("203.0.113.0/24", Some(&all));
+    world.write();
+    assert!(kind(), "{}", ip("nexthop show"));
+    assert!(!world.fib.lacks_resilient_groups() && world.fib.config().resilient == Some(resilient));
+    assert_eq!(moved(&mut world), (0, 0));
+    assert_eq!(world.fib.resync().unwrap(), 0);
+    // The next start takes the group over as it is.
+    drop(world);
+    let mut world = World::open(config.clone());
+    let objects = ip("nexthop show");
+    world.want("203.0.113.0/24", Some(&all));
+    assert_eq!(world.fib.pending(), 0);
+    drop(world);
+    assert_eq!(ip("nexthop show"), objects);
+    // And one with plain groups replaces it.
+    let mut world = World::open(FibConfig::default());
+    world.want("203.0.113.0/24", Some(&all));
+    world.fib.sweep();
+    world.write();
+    world.write();
+    assert!(!kind(), "{}", ip("nexthop show"));
+    let (others, back) = moved(&mut world);
+    assert!(others + back > 0, "plain groups move flows");
+    drop(world);
+    // A group needs a bucket for each hop it may have.
+    assert!(Fib::open(FibConfig { max_paths: 200, ..config }).is_err());
 }

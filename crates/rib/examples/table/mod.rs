@@ -176,6 +176,7 @@ pub(crate) fn rib_config() -> RibConfig {
         multipath: Multipath::Relaxed,
         max_paths: 16,
         resolve_via_default: false,
+        kernel_table: 254,
         hash_seed: 7,
     }
 }

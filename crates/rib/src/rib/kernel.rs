@@ -167,13 +167,13 @@ impl Rib {
     /// What the kernel is to do with packets to a destination, and in which table; `None`: it gets no route.
     fn disposition(&self, family: Family, dest: DestId) -> Option<Disposition> {
         let (action, set) = self.action(family, dest)?;
-        let mut table = self.attrs.table(set);
+        let mut table = self.table_of(set);
         if let Some(policy) = &self.kernel.policy {
             let (verdict, _) = self.ask_policy(policy, family, dest, set, |_, _| ())?;
             if verdict.outcome == Outcome::Reject {
                 return None;
             }
-            table = verdict.attributes.map_or(table, |changed| changed.table);
+            table = verdict.attributes.map_or(table, |changed| self.named(changed.table));
         }
         Some(Disposition { action, table })
     }
@@ -188,6 +188,15 @@ impl Rib {
             FibAction::Resolve if discards() => Some((FibAction::Blackhole, set)),
             action => Some((action, set)),
         }
+    }
+
+    /// The kernel's table that a set is for; 0: that of the configuration, named or not.
+    pub(super) fn table_of(&self, set: AttrId) -> u32 {
+        self.named(self.attrs.table(set))
+    }
+
+    fn named(&self, table: u32) -> u32 {
+        if table == self.config.kernel_table { 0 } else { table }
     }
 
     /// What the kernel's policy says of the best path, and what `look` says of the same.
@@ -210,14 +219,14 @@ impl Rib {
     /// What is decided about the best path's way into the kernel; `None`: there is none, or it is nothing for the kernel.
     pub(super) fn explain_kernel(&self, family: Family, dest: DestId) -> Option<KernelVerdict> {
         let (_, set) = self.action(family, dest)?;
-        let table = self.attrs.table(set);
+        let table = self.table_of(set);
         let Some(policy) = &self.kernel.policy else {
             return Some(KernelVerdict { table, rejected: None, policy: None });
         };
         let steps = |view: RouteView<'_>, facts: &dyn Facts| trace(policy, view, facts);
         let (verdict, steps) = self.ask_policy(policy, family, dest, set, steps)?;
         Some(KernelVerdict {
-            table: verdict.attributes.map_or(table, |changed| changed.table),
+            table: verdict.attributes.map_or(table, |changed| self.named(changed.table)),
             rejected: (verdict.outcome == Outcome::Reject).then_some(verdict.rule),
             policy: Some((policy.name().to_owned(), steps)),
         })

@@ -52,6 +52,9 @@ impl Recursion {
     }
 }
 
+/// Where a next hop leads, and the destination of ours that says so.
+type WayTo = (Option<Resolution>, Option<(Family, DestId)>);
+
 /// What a route has to offer a next hop within its prefix.
 enum Offer {
     /// It does not count.
@@ -108,7 +111,7 @@ impl Rib {
     /// Where a next hop leads, and the destination that says so if it is one of ours. `None`: that is to be seen; as long as
     /// a route that would lead there has a path by a next hop nobody has answered for, everything stays as it is, or a
     /// million routes would go and come back.
-    fn way_to(&self, id: NhId) -> Option<(Option<Resolution>, Option<(Family, DestId)>)> {
+    fn way_to(&self, id: NhId) -> Option<WayTo> {
         let next_hops = &self.attrs.next_hops;
         let answer = || next_hops.answer(id).cloned();
         let Some((address, matched)) = next_hops.open(id) else { return Some((answer(), None)) };
@@ -163,7 +166,7 @@ impl Rib {
             FibAction::Blackhole | FibAction::Unreachable | FibAction::Prohibit => return Offer::DeadEnd,
             FibAction::Resolve => {}
         }
-        if self.attrs.table(set) != 0 {
+        if self.table_of(set) != 0 {
             return Offer::Nothing;
         }
         let mut ways = self.selected_next_hops(family, dest);
@@ -189,7 +192,23 @@ pub(super) fn leads_back(
     family: Family,
     dest: DestId,
 ) -> bool {
-    attrs.next_hops.via(id).is_some() && depends(tables, attrs, id, None, Some((family, dest)))
+    let Some(via) = attrs.next_hops.via(id) else { return false };
+    if via == (family, dest) {
+        return true;
+    }
+    // Most chains end with the first route, and a million paths may ask.
+    let goes_on = selected(tables, attrs, via).any(|way| attrs.next_hops.via(way).is_some());
+    goes_on && depends(tables, attrs, id, None, Some((family, dest)))
+}
+
+/// The next hops of the paths of a destination that share the load.
+fn selected(
+    tables: &FamilyMap<Table>,
+    attrs: &Interner,
+    (family, dest): (Family, DestId),
+) -> impl Iterator<Item = NhId> {
+    let paths = tables[family].chain(dest).filter(|(_, path)| path.flags.has(PathFlags::MULTIPATH));
+    paths.filter_map(|(_, path)| Some(attrs.key(path.accepted()?).next_hop))
 }
 
 /// Whether a next hop is reached by way of another, or of a destination, as things are selected now. Of a chain that is too
@@ -209,9 +228,7 @@ fn depends(
             if dest == Some((family, via)) {
                 return true;
             }
-            let selected = tables[family].chain(via).filter(|(_, path)| path.flags.has(PathFlags::MULTIPATH));
-            let ways = selected.filter_map(|(_, path)| Some(attrs.key(path.accepted()?).next_hop));
-            behind.extend(ways.filter(|way| seen.insert(*way)));
+            behind.extend(selected(tables, attrs, (family, via)).filter(|way| seen.insert(*way)));
         }
         if next_hop.is_some_and(|next_hop| behind.contains(&next_hop)) {
             return true;

@@ -177,6 +177,7 @@ impl World {
             multipath: Multipath::Relaxed,
             max_paths: 1,
             resolve_via_default: false,
+            kernel_table: 254,
             hash_seed: 7,
         };
         let mut world = World {

@@ -27,6 +27,7 @@ pub(super) struct World<'a> {
     tables: &'a FamilyMap<Table>,
     peers: &'a Peers,
     attrs: &'a Interner,
+    kernel_table: u32,
 }
 
 /// What the decision compares of a path, if it may be used.
@@ -38,7 +39,7 @@ pub(super) fn candidate(
     dest: DestId,
     world: &World<'_>,
 ) -> Result<Candidate, Unusable> {
-    let World { tables, peers, attrs } = *world;
+    let World { tables, peers, attrs, kernel_table } = *world;
     if !peers.lives(path, family) {
         return Err(Unusable::Dead);
     }
@@ -56,7 +57,7 @@ pub(super) fn candidate(
         peer: path.peer,
         key,
         weight: 0,
-        table: attrs.table(accepted),
+        table: Some(attrs.table(accepted)).filter(|table| *table != kernel_table).unwrap_or(0),
         local: peer.info.is_local(),
         external: peer.info.external,
         forwarded: resolves,
@@ -76,7 +77,8 @@ pub(super) fn candidate(
 
 impl Rib {
     pub(super) fn world(&self) -> World<'_> {
-        World { tables: &self.tables, peers: &self.peers, attrs: &self.attrs }
+        let kernel_table = self.config.kernel_table;
+        World { tables: &self.tables, peers: &self.peers, attrs: &self.attrs, kernel_table }
     }
 
     pub(super) fn sharing(&self) -> Sharing {

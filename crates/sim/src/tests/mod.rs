@@ -30,6 +30,7 @@ fn config(multipath: Multipath, max_paths: u16) -> RibConfig {
         multipath,
         max_paths,
         resolve_via_default: false,
+        kernel_table: 254,
         hash_seed: SEED,
     }
 }

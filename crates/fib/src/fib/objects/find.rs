@@ -122,7 +122,11 @@ impl Objects {
             });
         }
         for object in &objects {
-            if let NextHopKind::Group(members) = &object.kind {
+            // One of another kind cannot be changed into what is wanted.
+            let kind = self.resilient.map(|resilient| resilient.buckets);
+            if let NextHopKind::Group(members) = &object.kind
+                && object.buckets == kind
+            {
                 self.adopt_group(object.id, members, &single);
             }
         }
@@ -145,6 +149,16 @@ impl Objects {
         let refused = |source| FibError::Kernel { action: "trying next-hop objects", source };
         channel.request(|batch| nexthop::put_blackhole(batch, id, PROTOCOL)).map_err(refused)?;
         self.taken.remove(&id);
+        let tried = self.resilient.map(|resilient| {
+            let group = id.wrapping_add(1);
+            let put = channel
+                .request(|batch| nexthop::put_group(batch, group, PROTOCOL, &[(id, 1)], Some(&resilient)));
+            put.and_then(|()| channel.request(|batch| nexthop::remove(batch, group)))
+        });
+        if let Some(Err(error)) = tried {
+            tracing::warn!(%error, "the kernel refuses resilient next-hop groups: plain ones are used");
+            self.resilient = None;
+        }
         channel.request(|batch| nexthop::remove(batch, id)).map_err(refused)
     }
 

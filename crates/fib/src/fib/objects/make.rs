@@ -104,7 +104,7 @@ impl Objects {
         group.id = fresh.unwrap_or(group.id);
         let alive = |(id, weight): &(HopId, u16)| Some((group.alive(*id, &self.hops)?.id, *weight));
         let members: SmallVec<[(u32, u16); 4]> = group.members.iter().filter_map(alive).collect();
-        nexthop::put_group(batch, group.id, PROTOCOL, &members);
+        nexthop::put_group(batch, group.id, PROTOCOL, &members, self.resilient.as_ref());
     }
 
     pub(super) fn note_group(&mut self, id: GroupId, error: Option<KernelError>) {

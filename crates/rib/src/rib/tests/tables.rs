@@ -71,7 +71,10 @@ fn paths_for_different_tables_share_no_load() {
     world.announce(2, [1], &route(2));
     world.settle();
     assert_eq!(world.kernel[&prefix(1)].hops().len(), 2);
-    judged_by(&mut world, 2, 1, 100, &["accept"]);
+    // The usual table by its name is no other.
+    judged_by(&mut world, 2, 1, 254, &["accept"]);
+    assert_eq!((world.kernel[&prefix(1)].hops().len(), tables_of(&world, 1)), (2, vec![0]));
+    judged_by(&mut world, 2, 2, 100, &["accept"]);
     assert_eq!(world.kernel[&prefix(1)].hops().len(), 1);
     let explained = world.rib.explain(prefix(1), None).unwrap();
     let other = explained.paths.iter().find(|path| path.path.peer == PeerId(2)).unwrap();
