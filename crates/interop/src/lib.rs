@@ -10,6 +10,7 @@ pub mod bird;
 pub mod container;
 mod error;
 pub mod feed;
+pub mod fleet;
 pub mod frames;
 pub mod frr;
 pub mod hypervisor;
@@ -31,6 +32,7 @@ pub mod table;
 pub mod tool;
 pub mod vm;
 pub mod wait;
+pub mod watch;
 pub mod wire;
 pub mod world;
 

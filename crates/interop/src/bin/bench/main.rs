@@ -7,6 +7,7 @@
 
 mod edge;
 mod fib;
+mod hosts;
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -51,6 +52,12 @@ struct Arguments {
     /// Measure what filtering costs instead: without filters and with those of an edge, beside BIRD 2 with the same lists.
     #[arg(long, conflicts_with_all = ["kernel", "only", "fib"])]
     edge: bool,
+    /// Measure host routes instead: starts and ends of VMs, many at once, many at rest, and a flood beside them.
+    #[arg(long, conflicts_with_all = ["kernel", "only", "fib", "edge"])]
+    host_routes: bool,
+    /// VMs with --host-routes; default 4,000.
+    #[arg(long, requires = "host_routes")]
+    vms: Option<u16>,
     /// Measure this daemon alone.
     #[arg(long, value_enum)]
     only: Option<Kind>,
@@ -80,6 +87,9 @@ struct Sample {
 fn main() -> Result {
     let arguments = Arguments::parse();
     clean_up_on_signals();
+    if arguments.host_routes {
+        return hosts::run_all(&arguments);
+    }
     let mrt = match &arguments.mrt {
         Some(path) => path.clone(),
         None => table::full_or_own(100_000)?.path,
