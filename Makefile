@@ -3,7 +3,7 @@
 
 CARGO ?= cargo
 PACKAGES = frr bird2 stayrtr bgpq4 iproute2 iputils-ping util-linux procps python3-minimal nftables \
-	docker.io debootstrap bzip2
+	docker.io debootstrap bzip2 qemu-system-x86 e2fsprogs shellcheck
 # Where cargo puts the release build.
 TARGET_DIR = $(shell $(CARGO) metadata --format-version 1 --no-deps | sed 's/.*"target_directory":"\([^"]*\)".*/\1/')
 BIN_DIR = $(TARGET_DIR)/release

@@ -5,9 +5,9 @@ use schemars::{JsonSchema, Schema, SchemaGenerator};
 
 use crate::{
     ActionDone, ConfigReport, ConfigRequest, ConfigView, Done, Event, ExplainQuery, Explanation, FibCheck,
-    FibPage, FibQuery, HostRoutes, IrrRefreshRequest, IrrSetQuery, IrrSetView, IrrStatus, NextHops,
-    PeerDetail, PeerSummary, PolicyMrtReport, PolicyMrtRequest, PolicyTestRequest, PolicyTestResult,
-    PolicyView, RoutesPage, RoutesQuery, RpkiCheck, RpkiCheckQuery, RpkiStatus, Status,
+    FibPage, FibQuery, GuardView, HostRouteRequest, HostRoutes, IrrRefreshRequest, IrrSetQuery, IrrSetView,
+    IrrStatus, NextHops, PeerDetail, PeerSummary, PolicyMrtReport, PolicyMrtRequest, PolicyTestRequest,
+    PolicyTestResult, PolicyView, RoutesPage, RoutesQuery, RpkiCheck, RpkiCheckQuery, RpkiStatus, Status,
 };
 
 /// HTTP methods in use.
@@ -17,6 +17,10 @@ pub enum Method {
     Get,
     /// Acts, or asks with a body.
     Post,
+    /// Puts something in a place.
+    Put,
+    /// Takes it away.
+    Delete,
 }
 
 impl Method {
@@ -26,6 +30,8 @@ impl Method {
         match self {
             Method::Get => "GET",
             Method::Post => "POST",
+            Method::Put => "PUT",
+            Method::Delete => "DELETE",
         }
     }
 }
@@ -44,6 +50,12 @@ pub enum Operation {
     CheckFib,
     ListNextHops,
     ListHostRoutes,
+    DeclareHostRoute,
+    RemoveHostRoute,
+    MigrateHostRoute,
+    ReleaseHostRoute,
+    GetGuard,
+    RemoveGuard,
     GetRpki,
     CheckRpki,
     GetIrr,
@@ -145,6 +157,10 @@ const fn post(
 }
 
 impl Endpoint {
+    const fn by(self, method: Method) -> Endpoint {
+        Endpoint { method, ..self }
+    }
+
     const fn query(self, schema: SchemaOf) -> Endpoint {
         Endpoint { query: Some(schema), ..self }
     }
@@ -219,6 +235,45 @@ pub static ENDPOINTS: &[Endpoint] = &[
         "/v1/host-routes",
         "Addresses of virtual machines, and the interfaces they are learned on.",
         Json(of::<HostRoutes>),
+    ),
+    post(
+        Operation::DeclareHostRoute,
+        "/v1/host-routes/{interface}/{address}",
+        "Declares that a VM has an address, until that is removed; also after a restart.",
+        Json(of::<Done>),
+    )
+    .by(Method::Put)
+    .requires(of::<HostRouteRequest>),
+    post(
+        Operation::RemoveHostRoute,
+        "/v1/host-routes/{interface}/{address}",
+        "Ends a declaration that was made while the daemon ran.",
+        Json(of::<Done>),
+    )
+    .by(Method::Delete),
+    post(
+        Operation::MigrateHostRoute,
+        "/v1/host-routes/{interface}/{address}/migrate",
+        "Tells that a VM is about to move to another hypervisor: its route yields to the first other one.",
+        Json(of::<Done>),
+    ),
+    post(
+        Operation::ReleaseHostRoute,
+        "/v1/host-routes/{interface}/{address}/release",
+        "Withdraws an address until its VM is heard again, and ends its freeze.",
+        Json(of::<Done>),
+    ),
+    get(
+        Operation::GetGuard,
+        "/v1/guard",
+        "What ports of virtual machines were refused, and what their filter dropped.",
+        Json(of::<GuardView>),
+    ),
+    post(
+        Operation::RemoveGuard,
+        "/v1/guard/remove",
+        "Takes the filter of all ports out of the kernel, until the configuration is applied again.",
+        Json(of::<Done>),
     ),
     get(Operation::GetRpki, "/v1/rpki", "Relying-party caches and their data.", Json(of::<RpkiStatus>)),
     get(

@@ -76,4 +76,40 @@ pub struct HostRoute {
     pub evidence_age_s: Option<u64>,
     /// Probes without an answer.
     pub probes: u32,
+    /// How often the address moved between hypervisors, as its route says.
+    pub sequence: u32,
+    /// Whether its route is to be preferred for a while, since it was just taken over.
+    pub elevated: bool,
+    /// Whether its VM is about to move away, as somebody said.
+    pub leaving: bool,
+    /// Times it moved from port to port here.
+    pub moves: u64,
+    /// What another router announces for the address, if one does.
+    pub remote: Option<RemoteRoute>,
+}
+
+/// A route to an address of ours that another router announces.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct RemoteRoute {
+    /// The BGP Identifier of who announces it, like `192.0.2.10`.
+    pub originator: String,
+    /// Its sequence number; the higher one is right, of equal ones that of the lower identifier.
+    pub sequence: u32,
+}
+
+/// What is declared of an address with `PUT /v1/host-routes/{interface}/{address}`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct HostRouteRequest {
+    /// The VM's MAC address: the address is accepted from no other.
+    pub mac: String,
+    /// The name of its port; absent: any port of the interface.
+    #[serde(default)]
+    pub port: Option<String>,
+    /// The VM's name, for people; absent: its MAC address.
+    #[serde(default)]
+    pub name: Option<String>,
+    /// The VM is still on another hypervisor and about to come: nothing is asked or announced before it is heard here.
+    #[serde(default)]
+    pub standby: bool,
 }

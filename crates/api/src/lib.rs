@@ -11,6 +11,7 @@ mod error;
 mod event;
 mod explain;
 mod fib;
+mod guard;
 mod host_route;
 mod irr;
 mod limit;
@@ -35,7 +36,10 @@ pub use fib::{
     FibCheck, FibDifference, FibError, FibFault, FibPage, FibQuery, FibRoute, FibState, Hop, KernelMode,
     NextHopObject, NextHops, RouteKind, TrackedNextHop,
 };
-pub use host_route::{HostRoute, HostRouteInterface, HostRouteState, HostRoutes};
+pub use guard::{FilterState, FilterView, GuardDrops, GuardPort, GuardRefusals, GuardView};
+pub use host_route::{
+    HostRoute, HostRouteInterface, HostRouteRequest, HostRouteState, HostRoutes, RemoteRoute,
+};
 pub use irr::{
     IrrRefreshRequest, IrrSet, IrrSetQuery, IrrSetState, IrrSetView, IrrStatus, PeeringDbRecord,
     PeeringDbStatus,

@@ -90,6 +90,15 @@ Examples:
         #[command(subcommand)]
         action: Option<HostRoutesAction>,
     },
+    /// What VM ports were refused, and what their filter dropped
+    #[command(after_help = "Examples:\n  siskin guard\n  siskin guard --all\n  siskin guard remove")]
+    Guard {
+        /// Ports that did no wrong, too
+        #[arg(long)]
+        all: bool,
+        #[command(subcommand)]
+        action: Option<GuardAction>,
+    },
     /// Our routes in the kernel, with their state
     #[command(after_help = "\
 Examples:
@@ -334,6 +343,74 @@ pub(crate) enum HostRoutesAction {
     /// Every address, with where it is and how it is known (what `siskin host-routes` alone does)
     #[command(after_help = "Example: siskin host-routes list --json")]
     List,
+    /// Declare a VM until it is removed, also after a restart of the daemon
+    #[command(after_help = "\
+Examples:
+  siskin host-routes add vmbr1 198.51.100.30 2001:db8:100::80 --mac 52:02:45:76:d2:35 --port tap101i0
+  siskin host-routes add vmbr1 198.51.100.30 --mac 52:02:45:76:d2:35 --standby")]
+    Add {
+        #[command(flatten)]
+        of: HostRouteArguments,
+        /// The VM's MAC address: its addresses are accepted from no other
+        #[arg(long, value_name = "MAC")]
+        mac: String,
+        /// The name of its port; without it any port of the interface will do
+        #[arg(long, value_name = "PORT")]
+        port: Option<String>,
+        /// The VM's name, for people
+        #[arg(long, value_name = "NAME")]
+        name: Option<String>,
+        /// It is still on another hypervisor: nothing is announced before it is heard here
+        #[arg(long)]
+        standby: bool,
+    },
+    /// End what was declared with `add`
+    #[command(after_help = "Example: siskin host-routes remove vmbr1 198.51.100.30")]
+    Remove {
+        #[command(flatten)]
+        of: HostRouteArguments,
+    },
+    /// The VM is about to move: its route yields to the first one from another hypervisor
+    #[command(after_help = "Example: siskin host-routes migrate vmbr1 198.51.100.30")]
+    Migrate {
+        #[command(flatten)]
+        of: HostRouteArguments,
+    },
+    /// Look at what host routes need of this host, without the daemon; 1 if anything is wrong
+    #[command(after_help = "\
+Examples:
+  siskin host-routes doctor
+  siskin host-routes doctor --fix")]
+    Doctor {
+        /// Set what is wrong; what is set lasts until the next start of the host
+        #[arg(long)]
+        fix: bool,
+        /// The configuration file
+        #[arg(long, value_name = "FILE", default_value = DEFAULT_CONFIG, value_hint = ValueHint::FilePath)]
+        config: PathBuf,
+    },
+    /// Withdraw until the VM is heard again; a frozen address is free again
+    #[command(after_help = "Example: siskin host-routes release vmbr1 198.51.100.30")]
+    Release {
+        #[command(flatten)]
+        of: HostRouteArguments,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct HostRouteArguments {
+    /// The interface, as in [host-routes.INTERFACE]
+    pub(crate) interface: String,
+    /// Addresses of the VM
+    #[arg(required = true, value_name = "ADDRESS")]
+    pub(crate) addresses: Vec<std::net::IpAddr>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum GuardAction {
+    /// Take the filter out of the kernel, until the configuration is applied again or the daemon starts
+    #[command(after_help = "Works also without a daemon, on what it left.\n\nExample: siskin guard remove")]
+    Remove,
 }
 
 #[derive(Debug, Subcommand)]

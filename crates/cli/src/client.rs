@@ -47,6 +47,16 @@ impl Client {
         self.whole(Method::POST, path, body.into(), PATIENCE).await
     }
 
+    /// Puts something in its place; the answer's octets as they came.
+    pub(crate) async fn put(&self, path: &str, body: Vec<u8>) -> Result<Bytes, Failure> {
+        self.whole(Method::PUT, path, body.into(), PATIENCE).await
+    }
+
+    /// Takes something away; the answer's octets as they came.
+    pub(crate) async fn delete(&self, path: &str) -> Result<Bytes, Failure> {
+        self.whole(Method::DELETE, path, Bytes::new(), PATIENCE).await
+    }
+
     /// As [`Client::post`], for work that may take minutes.
     pub(crate) async fn post_long(&self, path: &str, body: Vec<u8>) -> Result<Bytes, Failure> {
         self.whole(Method::POST, path, body.into(), LONG_PATIENCE).await

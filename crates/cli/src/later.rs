@@ -7,12 +7,7 @@ use crate::failure::Failure;
 /// The first words of each command, and what serves until it is there.
 const LATER: &[(&[&str], &str)] = &[
     (&["top"], "`siskin status` and /metrics show the figures"),
-    (&["guard"], "`siskin host-routes` counts refused claims"),
     (&["import"], "configurations of other daemons are not translated yet"),
-    (&["host-routes", "add"], "declare the VM in the configuration"),
-    (&["host-routes", "remove"], "remove the VM from the configuration"),
-    (&["host-routes", "migrate"], "a VM that moves is found by what it sends"),
-    (&["host-routes", "release"], "a VM that is gone is found by its silence"),
     (&["config", "plan"], "`siskin config check FILE` finds its errors"),
     (&["config", "confirm"], "`siskin config apply` takes effect at once"),
     (&["config", "rollback"], "apply the file you had before"),

@@ -24,7 +24,6 @@ pub struct NotYet {
 /// `peer.key`. The text says what happens instead.
 const ROWS: &[(&str, &str)] = &[
     ("dynamic-peer", "none of these peers is accepted"),
-    ("host-routes.filter", "no nftables rule is made"),
     ("peer.interface", "a peer without an address is not found by itself"),
     ("peer.bfd", "the session is watched by its hold timer alone"),
     ("peer.add-path", "one path of a prefix is sent and taken"),

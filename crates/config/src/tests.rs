@@ -7,6 +7,7 @@ mod documents;
 mod edge;
 mod files;
 mod fuzz;
+mod hosts;
 mod keys;
 mod strings;
 

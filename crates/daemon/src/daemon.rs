@@ -21,6 +21,7 @@ use tokio::sync::{Notify, broadcast, mpsc};
 use crate::backend::Api;
 use crate::clock;
 use crate::core::{self, RibCommand, RibHandle};
+use crate::guard::{self, GuardHandle};
 use crate::hosts::{self, HostsHandle};
 use crate::http::{Limits, Listeners, Server, ServerConfig};
 use crate::kernel::{self, KernelCommand, KernelHandle, KernelSetup};
@@ -75,6 +76,7 @@ pub(crate) struct Daemon {
     pub(crate) rib: RibHandle,
     pub(crate) kernel: KernelHandle,
     pub(crate) hosts: HostsHandle,
+    pub(crate) guard: GuardHandle,
     pub(crate) peers: Mutex<Peers>,
     pub(crate) local: tokio::sync::Mutex<LocalSources>,
     pub(crate) events: broadcast::Sender<Event>,
@@ -207,6 +209,7 @@ struct Threads {
     rib: std::thread::JoinHandle<()>,
     kernel: std::thread::JoinHandle<()>,
     hosts: std::thread::JoinHandle<()>,
+    guard: std::thread::JoinHandle<()>,
 }
 
 /// Starts every thread; nothing is announced or installed yet.
@@ -224,8 +227,11 @@ fn start(file: PathBuf, loaded: Loaded) -> Result<(Arc<Daemon>, Threads), String
     let (news, rib_events) = mpsc::unbounded_channel();
     let (rib, rib_thread) = core::start(rib_config(&config, router_id, hash_seed), kernel.clone(), news)
         .map_err(|e| failed("RIB", e))?;
-    let (hosts, hosts_thread) = hosts::start(kernel.clone(), rib.clone(), &config.router.state_dir)
+    let (guard, guard_inbox) = guard::channel();
+    let state_dir = &config.router.state_dir;
+    let (hosts, hosts_thread) = hosts::start(kernel.clone(), rib.clone(), guard.clone(), state_dir)
         .map_err(|e| failed("host-route", e))?;
+    let guard_thread = guard::start(guard_inbox, hosts.clone()).map_err(|e| failed("guard", e))?;
     let links = Arc::new(Links::default());
     let counters = Counters::new();
     let setup = kernel_setup(&config, links.clone(), hosts.clone(), counters.kernel.clone());
@@ -242,6 +248,7 @@ fn start(file: PathBuf, loaded: Loaded) -> Result<(Arc<Daemon>, Threads), String
         rib,
         kernel,
         hosts,
+        guard,
         peers: Mutex::new(Peers::default()),
         local: tokio::sync::Mutex::new(LocalSources::default()),
         events: broadcast::channel(EVENT_BACKLOG).0,
@@ -260,7 +267,9 @@ fn start(file: PathBuf, loaded: Loaded) -> Result<(Arc<Daemon>, Threads), String
     for listener in lock(&daemon.listeners).iter_mut() {
         listener.start(daemon.clone());
     }
-    Ok((daemon, Threads { rib: rib_thread, kernel: kernel_thread, hosts: hosts_thread }))
+    let threads =
+        Threads { rib: rib_thread, kernel: kernel_thread, hosts: hosts_thread, guard: guard_thread };
+    Ok((daemon, threads))
 }
 
 /// What the RIB follows of a configuration.
@@ -353,6 +362,9 @@ async fn stop(daemon: &Arc<Daemon>, threads: Threads) {
     let flush = daemon.config().config.kernel.on_stop == OnStop::Flush;
     tracing::info!(kernel_routes = if flush { "flush" } else { "keep" }, "stopping");
     daemon.stop_sources().await;
+    // Before the host routes: a filter without owners would be an empty one.
+    daemon.guard.stop(flush);
+    drop(tokio::task::spawn_blocking(move || threads.guard.join()).await);
     daemon.hosts.stop();
     drop(tokio::task::spawn_blocking(move || threads.hosts.join()).await);
     let farewell = if flush {

@@ -2,6 +2,7 @@
 //! their addresses to the RIB as routes of a peer of their own kind.
 
 mod bindings;
+mod declared;
 mod route;
 
 use std::collections::HashMap;
@@ -20,9 +21,11 @@ use tokio::sync::oneshot;
 
 use crate::clock;
 use crate::core::{RibCommand, RibHandle};
+use crate::guard::GuardHandle;
 use crate::kernel::{KernelCommand, KernelHandle};
 use crate::peer::lock;
 use bindings::Keeper;
+pub(crate) use declared::{Declaration, Declarations};
 pub(crate) use route::Identity;
 use route::PendingNews;
 
@@ -103,6 +106,8 @@ pub(crate) struct HostsHandle {
     active: Arc<AtomicBool>,
     /// What others announce, not taken in yet.
     news: Arc<Mutex<PendingNews>>,
+    /// VMs declared at run time.
+    declared: Arc<Declarations>,
 }
 
 impl HostsHandle {
@@ -123,6 +128,11 @@ impl HostsHandle {
     pub(crate) fn configure(&self, setup: Setup) {
         self.active.store(!setup.domains.is_empty(), Ordering::Release);
         self.send(Command::Configure(Box::new(setup)));
+    }
+
+    /// VMs declared at run time, as they are kept.
+    pub(crate) fn declared(&self) -> &Declarations {
+        &self.declared
     }
 
     /// What others announce of our VMs' addresses is different now.
@@ -196,6 +206,16 @@ impl HostsHandle {
         result.await.ok()
     }
 
+    /// What the filter needs, asked from a thread that may wait; `None` when no interface is configured.
+    pub(crate) fn filter_view(&self) -> Option<siskin_neighbor::guard::View> {
+        if !self.is_active() {
+            return None;
+        }
+        let (answer, result) = mpsc::channel();
+        self.send(Command::Query(Box::new(move |hosts| drop(answer.send(hosts.filter_view())))));
+        result.recv().ok()
+    }
+
     /// Ends the thread; entries and routes stay.
     pub(crate) fn stop(&self) {
         self.send(Command::Stop);
@@ -222,18 +242,29 @@ fn link_info(link: &siskin_fib::Link, deleted: bool) -> LinkInfo {
 pub(crate) fn start(
     kernel: KernelHandle,
     rib: RibHandle,
+    guard: GuardHandle,
     state_dir: &Path,
 ) -> std::io::Result<(HostsHandle, JoinHandle<()>)> {
     let (sender, commands) = mpsc::channel();
     let waker = Arc::new(Mutex::new(None));
     let news = Arc::<Mutex<PendingNews>>::default();
-    let handle = HostsHandle { sender, waker: waker.clone(), active: Arc::default(), news: news.clone() };
+    let declared = Arc::new(Declarations::load(state_dir));
+    let handle = HostsHandle {
+        sender,
+        waker: waker.clone(),
+        active: Arc::default(),
+        news: news.clone(),
+        declared: declared.clone(),
+    };
     let mut hosts = HostsThread {
         commands,
         waker,
         news,
         kernel,
         rib,
+        guard,
+        declared,
+        revision: 0,
         state_dir: state_dir.to_owned(),
         engine: None,
         keeper: None,
@@ -280,6 +311,10 @@ struct HostsThread {
     news: Arc<Mutex<PendingNews>>,
     kernel: KernelHandle,
     rib: RibHandle,
+    guard: GuardHandle,
+    declared: Arc<Declarations>,
+    /// What the guard was last told of.
+    revision: u64,
     state_dir: PathBuf,
     engine: Option<HostRoutes>,
     /// There as long as the engine is, if the state folder can be written to at all.
@@ -325,6 +360,14 @@ impl HostsThread {
             if let (Some(keeper), Some(engine)) = (&mut self.keeper, &self.engine) {
                 keeper.tend(engine, clock::now());
             }
+            self.tell_guard();
+        }
+    }
+
+    fn tell_guard(&mut self) {
+        let revision = self.engine.as_ref().map_or(0, HostRoutes::revision);
+        if std::mem::replace(&mut self.revision, revision) != revision {
+            self.guard.changed();
         }
     }
 
@@ -383,9 +426,17 @@ impl HostsThread {
                 Err(error) => tracing::error!(%error, "host routes cannot be learned"),
             },
         }
-        self.sources = sources;
+        let before = std::mem::replace(&mut self.sources, sources);
         if let Some(engine) = &mut self.engine {
             engine.set_identifier(identity.identifier, now);
+            // Of interfaces that are configured from now on; the others' were never forgotten.
+            let new = |d: &Declaration| !before.named.contains_key(d.interface.as_str());
+            for declaration in self.declared.list().into_iter().filter(new) {
+                let Some(vm) = declaration.vm() else { continue };
+                if let Err(error) = engine.declare(&declaration.interface, &vm, declaration.standby, now) {
+                    tracing::warn!(address = %declaration.address, "a VM declared earlier is left out: {error}");
+                }
+            }
         }
         let Some(engine) = &mut self.engine else { return };
         let mut left_behind = Vec::new();

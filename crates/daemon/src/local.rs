@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use siskin_bgp::PathAttributes;
 use siskin_bgp::attr::Origin;
-use siskin_config::{Communities, Config, Guard, HostRoutes, OriginateKernel};
-use siskin_neighbor::{DomainConfig, Gateway, Mac, Vm};
+use siskin_config::{Communities, Config, Guard, HostRoutes, HostTimers, OriginateKernel};
+use siskin_neighbor::{DomainConfig, Filter, Gateway, Limits, Mac, Timers, Vm};
 use siskin_net::{Family, PeerId, Prefix, RouteSource};
 use siskin_rib::{BatchBuilder, FibAction, ImportProfile, PeerInfo};
 
@@ -225,6 +225,47 @@ fn domain(section: &HostRoutes) -> DomainConfig {
                 port: vm.port.clone(),
             })
             .collect(),
-        ..DomainConfig::default()
+        timers: timers(&section.timers),
+        limits: Limits {
+            per_port: section.limits.per_port,
+            candidates_per_port: section.limits.candidates_per_port,
+            frames_per_second: section.limits.frames_per_second,
+            burst: section.limits.burst,
+        },
+        filter: section.filter.then_some(Filter { isolate: section.isolate }),
+        announce_without_evidence: section.announce_without_evidence,
+    }
+}
+
+fn timers(timers: &HostTimers) -> Timers {
+    Timers {
+        probe_interval: timers.probe_interval,
+        probe_count: timers.probe_count,
+        probe_gap: timers.probe_gap,
+        challenge_gap: timers.challenge_gap,
+        candidate_wait: timers.candidate_wait,
+        candidate_timeout: timers.candidate_timeout,
+        carrier_delay: timers.carrier_delay,
+        adopt_sweep: timers.adopt_sweep,
+        forget: timers.forget,
+        takeover_hold: timers.takeover_hold,
+        linger: timers.linger,
+        freeze: timers.freeze,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_sides_mean_the_same_by_their_defaults() {
+        assert_eq!(timers(&HostTimers::default()), Timers::default());
+        assert_eq!(timers(&HostTimers::rdnbrd()), Timers::RDNBRD);
+        let (told, is) = (siskin_config::HostLimits::default(), Limits::default());
+        assert_eq!(
+            (told.per_port, told.candidates_per_port, told.frames_per_second, told.burst),
+            (is.per_port, is.candidates_per_port, is.frames_per_second, is.burst)
+        );
     }
 }

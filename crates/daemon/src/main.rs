@@ -9,6 +9,7 @@ mod clock;
 mod core;
 mod daemon;
 mod drain;
+mod guard;
 mod hosts;
 mod http;
 mod kernel;

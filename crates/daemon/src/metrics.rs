@@ -1,10 +1,14 @@
 //! Prometheus metrics: counters that live as long as the process, and gauges read off the daemon at each scrape.
 
 mod filters;
+mod hosts;
 
 use prometheus::{Encoder, IntCounter, IntCounterVec, IntGaugeVec, Opts, Registry, TextEncoder};
 use siskin_api::{HostRoutes, IrrStatus, MessageCounts, PeerDetail, PeerState, RpkiStatus, Status};
+use siskin_neighbor::guard::Reason;
 use siskin_net::Family;
+
+use crate::guard::FilterStatus;
 
 /// Counters of the process.
 pub(crate) struct Counters {
@@ -35,6 +39,8 @@ pub(crate) struct Snapshot {
     pub(crate) status: Status,
     pub(crate) peers: Vec<PeerDetail>,
     pub(crate) host_routes: HostRoutes,
+    pub(crate) host_statistics: siskin_neighbor::Statistics,
+    pub(crate) filter: FilterStatus,
     pub(crate) memory: siskin_rib::Memory,
     pub(crate) nexthops: usize,
     pub(crate) subscribers: usize,
@@ -81,6 +87,8 @@ impl Counters {
         status(&gauges, &snapshot.status);
         peers(&gauges, &snapshot.peers);
         host_routes(&gauges, &snapshot.host_routes);
+        hosts::moves(&gauges, &snapshot.host_statistics);
+        filter(&gauges, &snapshot.filter);
         filters::rpki(&gauges, &snapshot.rpki);
         filters::irr(&gauges, &snapshot.irr);
         filters::limits(&gauges, &snapshot.peers);
@@ -242,6 +250,24 @@ fn host_routes(registry: &Registry, hosts: &HostRoutes) {
         ports.with_label_values(&[interface.name.as_str()]).set(signed(interface.ports));
         refused.with_label_values(&[interface.name.as_str()]).inc_by(interface.refused);
     }
+}
+
+fn filter(registry: &Registry, filter: &FilterStatus) {
+    let dropped = counters(
+        registry,
+        "siskin_guard_dropped_frames_total",
+        "Frames of VM ports that the filter dropped.",
+        &["reason"],
+    );
+    for reason in Reason::ALL {
+        dropped.with_label_values(&[reason.name()]).inc_by(filter.dropped(reason).0);
+    }
+    let installed = u64::from(filter.installed);
+    set(registry, "siskin_guard_installed", "1 when the filter of VM ports is in the kernel.", installed);
+    let failed = u64::from(filter.error.is_some());
+    set(registry, "siskin_guard_failed", "1 when the filter could not be brought into the kernel.", failed);
+    let mended = counters(registry, "siskin_guard_mended_total", "Changes by others that were undone.", &[]);
+    mended.with_label_values::<&str>(&[]).inc_by(filter.mended);
 }
 
 fn memory(registry: &Registry, memory: &siskin_rib::Memory) {

@@ -268,6 +268,7 @@ impl Daemon {
         local.originate(config, &self.rib, &router).await;
         local.redistribute(config, &self.rib, &self.kernel, &router).await;
         local.host_routes(config, &self.rib, &self.kernel, &self.hosts, &router).await;
+        self.guard.resume();
     }
 }
 

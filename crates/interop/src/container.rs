@@ -3,13 +3,14 @@
 //!
 //! No registry is asked: `debootstrap` makes the file system from the distribution's packages and
 //! `docker import` makes the image. The container has no network of Docker's; a veth of the lab is put into
-//! its namespace. Everything is kept under `/var/cache/siskin-test`.
+//! its namespace. Image and data are kept under [`CACHE`].
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
+use crate::debian::{self, CACHE};
 use crate::frr::{self, Frr};
 use crate::install::which;
 use crate::lab::{Lab, Ns};
@@ -17,9 +18,6 @@ use crate::process::{Daemon, run};
 use crate::router::Config;
 use crate::wait::{SOON, wait_for, wait_some};
 use crate::{Result, fail};
-
-/// What outlives a test: the image and the Docker daemon's data.
-const CACHE: &str = "/var/cache/siskin-test";
 
 /// The image's name.
 const IMAGE: &str = "siskin-test-frr:bookworm";
@@ -102,12 +100,11 @@ impl Docker {
         }
         let root = Path::new(CACHE).join(format!("root.{}", std::process::id()));
         let archive = root.with_extension("tar");
-        let made = run(Command::new("debootstrap")
-            .args(["--variant=minbase", "--include=frr", "bookworm"])
-            .arg(&root))
-        .and_then(|_| run(Command::new("tar").arg("-C").arg(&root).arg("-cf").arg(&archive).arg(".")))
-        .and_then(|_| self.run(&["import", &archive.display().to_string(), IMAGE]));
-        let _ = run(Command::new("rm").args(["-rf", "--one-file-system"]).arg(&root).arg(&archive));
+        let made = debian::bootstrap(&root, &["frr"])
+            .and_then(|()| run(Command::new("tar").arg("-C").arg(&root).arg("-cf").arg(&archive).arg(".")))
+            .and_then(|_| self.run(&["import", &archive.display().to_string(), IMAGE]));
+        debian::remove(&root);
+        debian::remove(&archive);
         made.map(drop).map_err(|e| e.during("making the container image"))
     }
 

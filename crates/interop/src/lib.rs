@@ -8,11 +8,13 @@
 
 pub mod bird;
 pub mod container;
+pub mod debian;
 mod error;
 pub mod feed;
 pub mod fleet;
 pub mod frames;
 pub mod frr;
+pub mod guest;
 pub mod hypervisor;
 pub mod install;
 pub mod irrd;

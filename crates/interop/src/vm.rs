@@ -158,7 +158,11 @@ impl Vm {
         Ok(())
     }
 
-    fn speak_once(&self) -> Result {
+    /// As [`Vm::speak`], once.
+    ///
+    /// # Errors
+    /// As [`Vm::speak`].
+    pub fn speak_once(&self) -> Result {
         self.speak_from(&self.address4())?;
         let mut ping = self.ns.command("ping");
         let from = self.address6();

@@ -32,7 +32,7 @@ fn learned_and_withdrawn(kind: Kind) -> Result {
         vm.speak()?;
         for prefix in [vm.v4(), vm.v6()] {
             let got = at_peer(router.as_ref(), &prefix)?;
-            assert_eq!(got.as_path, "65101", "{got:?}");
+            assert_eq!(got.as_path, "65101 65101", "settled: a fresh one is shorter; {got:?}");
             wait_for("the kernel's route to the bridge", SOON, || {
                 Ok(siskin_route(&hv, &prefix)?
                     .is_some_and(|r| r.hops.iter().all(|hop| hop.ends_with("%vmbr1"))))
@@ -83,12 +83,15 @@ fn a_vm_that_moves_is_followed() -> Result {
         let path =
             |prefix: String| move |router: &dyn Router| at_peer(router, &prefix).map(|got| got.as_path);
         let (four, six) = (path(vm.v4()), path(vm.v6()));
-        assert_eq!((four(router.as_ref())?, six(router.as_ref())?), ("65101".into(), "65101".into()));
+        assert_eq!(
+            (four(router.as_ref())?, six(router.as_ref())?),
+            ("65101 65101".into(), "65101 65101".into())
+        );
         vm.unplug()?;
         vm.plug(&hv2)?;
         vm.speak()?;
         wait_for("the routes through the second hypervisor", SOON, || {
-            Ok(four(router.as_ref())? == "65102" && six(router.as_ref())? == "65102")
+            Ok(four(router.as_ref())?.starts_with("65102") && six(router.as_ref())?.starts_with("65102"))
         })?;
         wait_for("a ping there", SOON, || upstream_ns.pings(&vm.address4(), 3))?;
         wait_for("the same over IPv6", SOON, || upstream_ns.pings(&vm.address6(), 3))

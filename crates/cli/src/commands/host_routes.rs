@@ -1,10 +1,59 @@
 //! `siskin host-routes`.
 
-use siskin_api::{HostRouteState, HostRoutes};
+use siskin_api::{HostRouteRequest, HostRouteState, HostRoutes};
 
+use super::{Client, Failure, Output, body, doctor, done, show};
+use crate::args::{HostRouteArguments, HostRoutesAction};
 use crate::output::{Look, Tone};
 use crate::table::{Cell, Table};
 use crate::words::{duration, number};
+
+pub(super) async fn run(
+    client: &Client,
+    output: &Output,
+    action: Option<HostRoutesAction>,
+) -> Result<(), Failure> {
+    match action {
+        None | Some(HostRoutesAction::List) => show(client, output, "/v1/host-routes", render).await,
+        Some(HostRoutesAction::Doctor { fix, config }) => doctor::run(output, &config, fix),
+        Some(HostRoutesAction::Add { of, mac, port, name, standby }) => {
+            let request = body(&HostRouteRequest { mac, port, name, standby })?;
+            each(&of, async |path| done(output, &client.put(&path, request.clone()).await?)).await
+        }
+        Some(HostRoutesAction::Remove { of }) => {
+            each(&of, async |path| done(output, &client.delete(&path).await?)).await
+        }
+        Some(HostRoutesAction::Migrate { of }) => {
+            each(&of, async |path| done(output, &client.post(&format!("{path}/migrate"), Vec::new()).await?))
+                .await
+        }
+        Some(HostRoutesAction::Release { of }) => {
+            each(&of, async |path| done(output, &client.post(&format!("{path}/release"), Vec::new()).await?))
+                .await
+        }
+    }
+}
+
+/// Does the same to each address, all of them whatever becomes of one; the first failure is the command's.
+async fn each(
+    of: &HostRouteArguments,
+    act: impl AsyncFn(String) -> Result<(), Failure>,
+) -> Result<(), Failure> {
+    let mut result = Ok(());
+    for address in &of.addresses {
+        let one = act(format!("/v1/host-routes/{}/{address}", segment(&of.interface))).await;
+        if result.is_ok() {
+            result = one;
+        }
+    }
+    result
+}
+
+/// A name as one part of a path.
+fn segment(name: &str) -> String {
+    let plain = |b: u8| b.is_ascii_alphanumeric() || b"-._~@".contains(&b);
+    name.bytes().map(|b| if plain(b) { char::from(b).to_string() } else { format!("%{b:02X}") }).collect()
+}
 
 /// Each interface, then each address.
 pub(super) fn render(host_routes: &HostRoutes, look: Look) -> String {
@@ -30,8 +79,18 @@ pub(super) fn render(host_routes: &HostRoutes, look: Look) -> String {
     }
     let mut text = interfaces.take(look);
     text.push('\n');
-    let mut routes =
-        Table::new(["ADDRESS", "VM", "INTERFACE", "PORT", "MAC", "STATE", "ANNOUNCED", "AGE", "LAST HEARD"]);
+    let mut routes = Table::new([
+        "ADDRESS",
+        "VM",
+        "INTERFACE",
+        "PORT",
+        "MAC",
+        "STATE",
+        "ANNOUNCED",
+        "SEQUENCE",
+        "AGE",
+        "LAST HEARD",
+    ]);
     for route in &host_routes.routes {
         let heard = match (&route.evidence, route.evidence_age_s) {
             (Some(evidence), Some(age)) => format!("{evidence}, {} ago", duration(age)),
@@ -49,6 +108,12 @@ pub(super) fn render(host_routes: &HostRoutes, look: Look) -> String {
             HostRouteState::Gone => (Tone::Dim, "gone"),
             HostRouteState::Frozen => (Tone::Bad, "frozen"),
         };
+        let state = match &route.remote {
+            _ if route.elevated => format!("{state}, fresh"),
+            _ if route.leaving => format!("{state}, leaving"),
+            Some(remote) if route.state == HostRouteState::Moved => format!("moved to {}", remote.originator),
+            _ => state.to_owned(),
+        };
         routes.row([
             route.address.to_string().into(),
             route.vm.as_deref().unwrap_or("-").into(),
@@ -57,6 +122,7 @@ pub(super) fn render(host_routes: &HostRoutes, look: Look) -> String {
             route.mac.as_str().into(),
             Cell::toned(tone, state),
             if route.announced { "yes" } else { "no" }.into(),
+            Cell::number(number(route.sequence.into())),
             Cell::number(duration(route.age_s)),
             format!("{heard}{probes}").into(),
         ]);

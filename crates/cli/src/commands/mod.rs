@@ -1,9 +1,11 @@
 //! The commands: each asks the daemon and shows the answer. What is shown is made by plain functions of the answer.
 
 mod config;
+mod doctor;
 mod drain;
 mod explain;
 mod fib;
+mod guard;
 mod host_routes;
 mod irr;
 mod manual;
@@ -35,7 +37,8 @@ pub(crate) async fn run(arguments: Arguments, output: &Output) -> Result<(), Fai
         Command::Peers { peer: Some(peer) } => peers::one(&client, output, &peer).await,
         Command::Routes(arguments) => routes::run(&client, output, arguments).await,
         Command::Explain { prefix, peer } => explain::run(&client, output, prefix, peer).await,
-        Command::HostRoutes { .. } => show(&client, output, "/v1/host-routes", host_routes::render).await,
+        Command::HostRoutes { action } => host_routes::run(&client, output, action).await,
+        Command::Guard { all, action } => guard::run(&client, output, action, all).await,
         Command::Fib(arguments) => fib::run(&client, output, arguments).await,
         Command::Nexthops => show(&client, output, "/v1/nexthops", fib::render_nexthops).await,
         Command::Peer { peer, action } => peers::act(&client, output, &peer, action.into()).await,
@@ -73,11 +76,15 @@ async fn show<T: serde::de::DeserializeOwned>(
 
 /// Acts and shows the sentence that comes back.
 async fn act(client: &Client, output: &Output, path: &str, body: Vec<u8>) -> Result<(), Failure> {
-    let answer = client.post(path, body).await?;
+    done(output, &client.post(path, body).await?)
+}
+
+/// Shows the sentence that came back.
+fn done(output: &Output, answer: &[u8]) -> Result<(), Failure> {
     if output.is_json() {
-        return output.answer(&answer);
+        return output.answer(answer);
     }
-    let done: Done = understand(&answer)?;
+    let done: Done = understand(answer)?;
     output.text(&format!("{}\n", clean(&done.text)))
 }
 

@@ -62,6 +62,16 @@ fn host_routes_show_where_each_address_is() {
 }
 
 #[test]
+fn the_guard_says_what_each_port_was_refused() {
+    insta::assert_snapshot!("guard", guard::render(&fixture!("guard"), true, PLAIN));
+    let mut view: siskin_api::GuardView = fixture!("guard");
+    view.filter.state = siskin_api::FilterState::Failed;
+    view.filter.error = Some("there is no `nft`: install the package nftables".into());
+    view.ports.pop();
+    insta::assert_snapshot!("guard-failed", guard::render(&view, false, PLAIN));
+}
+
+#[test]
 fn rpki_shows_data_and_caches() {
     insta::assert_snapshot!("rpki", rpki::render(&fixture!("rpki"), PLAIN));
     insta::assert_snapshot!("rpki-check", rpki::render_check(&fixture!("rpki-check"), PLAIN));

@@ -8,7 +8,9 @@ use siskin_net::{FamilyMap, NamePattern, Prefix};
 
 use super::Checker;
 use super::policy::Policies;
-use crate::model::{Guard, HostRoutes, Originate, OriginateKernel, Redistribute, Redistribution, Vm};
+use crate::model::{
+    Guard, HostLimits, HostRoutes, Originate, OriginateKernel, Redistribute, Redistribution, Vm,
+};
 use crate::read::raw::{Named, RawHostRoutes, RawOriginate, RawRedistribution, RawVm, is_interface};
 use crate::source::{Location, Spanned};
 
@@ -103,9 +105,6 @@ impl Checker<'_> {
         let prefixes: Vec<Prefix> = raw.prefixes?.value.into_iter().map(|p| p.value).collect();
         let gateway = raw.gateway.map_or_else(FamilyMap::default, |g| g.value);
         let policy = raw.policy.and_then(|policy| policies.find(&policy, self.report));
-        if let Some(filter) = raw.filter.filter(|f| f.value) {
-            self.not_yet("host-routes.filter", &format!("host-routes.{}.filter", name.value), filter.at);
-        }
         let vms = self.vms(raw.vms, &prefixes, &gateway);
         let guard = raw.guard.map_or(Guard::Pinned, |g| g.value);
         let filter = raw.filter.is_some_and(|f| f.value);
@@ -117,7 +116,38 @@ impl Checker<'_> {
         }
         let vlan = raw.vlan.map(|v| v.value);
         let ports = raw.ports.map_or_else(Vec::new, |list| list.value.into_iter().map(|p| p.value).collect());
-        Some(HostRoutes { prefixes, gateway, policy, vlan, ports, guard, filter, vms })
+        let isolate = raw.isolate.map_or(filter, |i| i.value);
+        if let Some(set) = raw.isolate.filter(|i| i.value && !filter) {
+            self.report
+                .error(set.at, format!("{title} has `isolate` without `filter`"))
+                .label("does nothing alone")
+                .help("`filter = true` watches over the ports and sets their flags");
+        }
+        let bridge_mac = raw.bridge_mac.map(|mac| mac.value);
+        let unseen = raw.announce_without_evidence.filter(|unseen| unseen.value);
+        if let Some(unseen) = &unseen
+            && !vms.iter().any(|vm| vm.port.is_some())
+        {
+            self.report
+                .warning(unseen.at, format!("`announce-without-evidence` of {title} does nothing"))
+                .label("no VM here has a `port`")
+                .help("a VM is announced before it is heard only where its port is known");
+        }
+        Some(HostRoutes {
+            prefixes,
+            gateway,
+            policy,
+            vlan,
+            ports,
+            guard,
+            filter,
+            isolate,
+            bridge_mac,
+            announce_without_evidence: unseen.is_some(),
+            timers: raw.timers,
+            limits: raw.limits.map_or_else(HostLimits::default, |limits| limits.value),
+            vms,
+        })
     }
 
     fn vms(&mut self, list: Vec<RawVm>, prefixes: &[Prefix], gateway: &FamilyMap<Option<IpAddr>>) -> Vec<Vm> {

@@ -9,7 +9,7 @@ use siskin_bgp::attr::{Community, ExtendedCommunity, LargeCommunity};
 use siskin_net::{FamilyMap, NamePattern, Prefix};
 use siskin_policy::{CommunityValue, Compiled};
 
-use super::{MacAddress, serialize};
+use super::{HostLimits, HostTimers, MacAddress, serialize};
 
 /// Communities of all three kinds, each sorted and distinct.
 #[derive(Clone, Debug, PartialEq, Eq, Default, Hash)]
@@ -130,6 +130,17 @@ pub struct HostRoutes {
     pub guard: Guard,
     /// Whether nftables rules keep each VM's port honest.
     pub filter: bool,
+    /// Whether the bridge's VM ports are kept apart from each other.
+    pub isolate: bool,
+    /// The MAC address the interface has on every hypervisor; `None`: not checked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bridge_mac: Option<MacAddress>,
+    /// Whether a declared VM whose port is named is announced as soon as that port is up.
+    pub announce_without_evidence: bool,
+    /// How long things take, with the preset in it.
+    pub timers: HostTimers,
+    /// How much one port may have and say.
+    pub limits: HostLimits,
     /// Declared VMs, in the file's order; names and addresses are distinct.
     #[serde(rename = "vm", skip_serializing_if = "Vec::is_empty")]
     pub vms: Vec<Vm>,

@@ -8,6 +8,7 @@ mod address;
 mod data;
 mod edge;
 mod filter;
+mod hosts;
 mod local;
 mod peer;
 mod router;
@@ -28,6 +29,7 @@ pub use data::{Irr, PeeringDb, Rpki, RtrServer};
 pub(crate) use edge::range_text;
 pub use edge::{AsnRanges, Blocklist, Checks, Edge, Patterns};
 pub use filter::{AsSet, IrrFilter, IrrSource, LimitAction, Limits, MaxPrefix, MaxPrefixSource, RpkiMode};
+pub use hosts::{HostLimits, HostTimers};
 pub use local::{
     Communities, Guard, HostRoutes, Originate, OriginateKernel, Redistribute, Redistribution, Vm,
 };

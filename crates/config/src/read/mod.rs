@@ -5,6 +5,7 @@
 
 pub(crate) mod checks;
 mod filter_values;
+mod host_values;
 mod literal;
 mod peer_values;
 pub(crate) mod raw;

@@ -3,21 +3,24 @@
 mod explain;
 mod fib;
 mod filters;
+mod guard;
+mod host_routes;
 mod peers;
 mod policies;
 mod routes;
 mod view;
 
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use siskin_api::{
     ActionDone, ApiError, ConfigDiagnostic, ConfigReport, ConfigRequest, ConfigState, ConfigView, Done,
-    Event, ExplainQuery, Explanation, FibCheck, FibCounts, FibPage, FibQuery, Gate, HostRoute,
-    HostRouteInterface, HostRouteState, HostRoutes, IrrRefreshRequest, IrrSetQuery, IrrSetView, IrrStatus,
-    NextHops, PeerAction, PeerCounts, PeerDetail, PeerState, PeerSummary, PerFamily, PolicyMrtReport,
-    PolicyMrtRequest, PolicyTestRequest, PolicyTestResult, PolicyView, RibCounts, RoutesPage, RoutesQuery,
-    RpkiCheck, RpkiCheckQuery, RpkiStatus, Severity, Status,
+    Event, ExplainQuery, Explanation, FibCheck, FibCounts, FibPage, FibQuery, Gate, GuardView, HostRoute,
+    HostRouteInterface, HostRouteRequest, HostRouteState, HostRoutes, IrrRefreshRequest, IrrSetQuery,
+    IrrSetView, IrrStatus, NextHops, PeerAction, PeerCounts, PeerDetail, PeerState, PeerSummary, PerFamily,
+    PolicyMrtReport, PolicyMrtRequest, PolicyTestRequest, PolicyTestResult, PolicyView, RemoteRoute,
+    RibCounts, RoutesPage, RoutesQuery, RpkiCheck, RpkiCheckQuery, RpkiStatus, Severity, Status,
 };
 use siskin_config::{Diagnostics, Guard};
 use siskin_neighbor::StateName;
@@ -25,7 +28,7 @@ use tokio::sync::broadcast;
 
 use crate::clock;
 use crate::daemon::Daemon;
-use crate::http::{Answer, Backend};
+use crate::http::{Answer, Backend, HostRouteVerb};
 use crate::metrics::Snapshot;
 use crate::peer::lock;
 
@@ -147,6 +150,27 @@ impl Backend for Api {
         })
     }
 
+    async fn declare_host_route(
+        &self,
+        interface: &str,
+        address: IpAddr,
+        request: HostRouteRequest,
+    ) -> Answer<Done> {
+        self.0.declare_host_route(interface, address, request).await
+    }
+
+    async fn act_on_host_route(&self, interface: &str, address: IpAddr, verb: HostRouteVerb) -> Answer<Done> {
+        self.0.act_on_host_route(interface, address, verb).await
+    }
+
+    async fn guard(&self) -> Answer<GuardView> {
+        self.0.guard_view().await
+    }
+
+    async fn remove_guard(&self) -> Answer<Done> {
+        self.0.remove_guard().await
+    }
+
     async fn rpki(&self) -> Answer<RpkiStatus> {
         self.0.rpki_status().await
     }
@@ -216,6 +240,8 @@ impl Backend for Api {
             status: self.status().await?,
             peers: self.0.peer_details(None).await?,
             host_routes: self.host_routes().await?,
+            host_statistics: self.0.hosts.query(|hosts| hosts.statistics()).await.unwrap_or_default(),
+            filter: self.0.filter_counts().await,
             memory: self.0.rib.query(|rib| rib.memory()).await.ok_or_else(stopping)?,
             nexthops: self.nexthops().await?.objects.len(),
             subscribers: self.0.events.receiver_count(),
@@ -264,6 +290,14 @@ fn host_route(route: siskin_neighbor::HostRoute) -> HostRoute {
         evidence: Some(route.last_evidence.name().into()),
         evidence_age_s: Some(now.since(route.last_evidence_at).as_secs()),
         probes: 0,
+        sequence: route.mobility.sequence,
+        elevated: route.mobility.elevated,
+        leaving: route.mobility.leaving,
+        moves: route.moves,
+        remote: route.remote.map(|remote| RemoteRoute {
+            originator: remote.originator.to_string(),
+            sequence: remote.sequence,
+        }),
     }
 }
 

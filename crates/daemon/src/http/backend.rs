@@ -2,17 +2,30 @@
 //! tables and threads, and the daemon nothing of HTTP.
 
 use std::future::Future;
+use std::net::IpAddr;
 
 use siskin_api::{
     ActionDone, ApiError, ConfigReport, ConfigRequest, ConfigView, Done, Event, ExplainQuery, Explanation,
-    FibCheck, FibPage, FibQuery, Gate, HostRoutes, IrrRefreshRequest, IrrSetQuery, IrrSetView, IrrStatus,
-    NextHops, PeerAction, PeerDetail, PeerSummary, PolicyMrtReport, PolicyMrtRequest, PolicyTestRequest,
-    PolicyTestResult, PolicyView, RoutesPage, RoutesQuery, RpkiCheck, RpkiCheckQuery, RpkiStatus, Status,
+    FibCheck, FibPage, FibQuery, Gate, GuardView, HostRouteRequest, HostRoutes, IrrRefreshRequest,
+    IrrSetQuery, IrrSetView, IrrStatus, NextHops, PeerAction, PeerDetail, PeerSummary, PolicyMrtReport,
+    PolicyMrtRequest, PolicyTestRequest, PolicyTestResult, PolicyView, RoutesPage, RoutesQuery, RpkiCheck,
+    RpkiCheckQuery, RpkiStatus, Status,
 };
 use tokio::sync::broadcast;
 
 /// The answer to a question, or why there is none.
 pub(crate) type Answer<T> = Result<T, ApiError>;
+
+/// What can be done to an address of a VM.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum HostRouteVerb {
+    /// End its declaration.
+    Remove,
+    /// It is about to move away.
+    Migrate,
+    /// Withdraw it until it is heard.
+    Release,
+}
 
 /// Answers the API's questions. Each answer is given a limited time by the server, after which the future is dropped:
 /// an implementation must stand that at every await.
@@ -50,6 +63,29 @@ pub(crate) trait Backend: Send + Sync + 'static {
 
     /// Addresses of virtual machines.
     fn host_routes(&self) -> impl Future<Output = Answer<HostRoutes>> + Send;
+
+    /// Declares that a VM has an address; `not_found` for an interface without host routes, `bad_request` for what can be
+    /// no VM's, `refused` for what is another's.
+    fn declare_host_route(
+        &self,
+        interface: &str,
+        address: IpAddr,
+        request: HostRouteRequest,
+    ) -> impl Future<Output = Answer<Done>> + Send;
+
+    /// Does something to an address; `not_found` where there is nothing to do it to.
+    fn act_on_host_route(
+        &self,
+        interface: &str,
+        address: IpAddr,
+        verb: HostRouteVerb,
+    ) -> impl Future<Output = Answer<Done>> + Send;
+
+    /// What VM ports were refused, and what their filter dropped.
+    fn guard(&self) -> impl Future<Output = Answer<GuardView>> + Send;
+
+    /// Takes the filter out of the kernel until the configuration is applied again.
+    fn remove_guard(&self) -> impl Future<Output = Answer<Done>> + Send;
 
     /// Relying-party caches.
     fn rpki(&self) -> impl Future<Output = Answer<RpkiStatus>> + Send;

@@ -1,18 +1,19 @@
 //! A daemon without a daemon, for tests: it answers from the fixtures of `siskin-api` and remembers what it was told.
 
+use std::net::IpAddr;
 use std::sync::Mutex;
 
 use serde::de::DeserializeOwned;
 use siskin_api::{
     ActionDone, ApiError, ConfigReport, ConfigRequest, ConfigView, Done, Event, ExplainQuery, Explanation,
-    FibCheck, FibPage, FibQuery, Gate, HostRoutes, IrrRefreshRequest, IrrSetQuery, IrrSetView, IrrStatus,
-    NextHops, PeerAction, PeerDetail, PeerSummary, PolicyDirection, PolicyMrtReport, PolicyMrtRequest,
-    PolicyTestRequest, PolicyTestResult, PolicyView, RoutesPage, RoutesQuery, RpkiCheck, RpkiCheckQuery,
-    RpkiState, RpkiStatus, Selector, Status, View,
+    FibCheck, FibPage, FibQuery, Gate, GuardView, HostRouteRequest, HostRoutes, IrrRefreshRequest,
+    IrrSetQuery, IrrSetView, IrrStatus, NextHops, PeerAction, PeerDetail, PeerSummary, PolicyDirection,
+    PolicyMrtReport, PolicyMrtRequest, PolicyTestRequest, PolicyTestResult, PolicyView, RoutesPage,
+    RoutesQuery, RpkiCheck, RpkiCheckQuery, RpkiState, RpkiStatus, Selector, Status, View,
 };
 use tokio::sync::broadcast;
 
-use super::{Answer, Backend};
+use super::{Answer, Backend, HostRouteVerb};
 
 /// The fake daemon.
 pub(crate) struct Fake {
@@ -129,6 +130,43 @@ impl Backend for Fake {
 
     async fn host_routes(&self) -> Answer<HostRoutes> {
         Ok(fixture!("host-routes"))
+    }
+
+    /// Everything is on vmbr1, and 198.51.100.99 is another's.
+    async fn declare_host_route(
+        &self,
+        interface: &str,
+        address: IpAddr,
+        request: HostRouteRequest,
+    ) -> Answer<Done> {
+        if interface != "vmbr1" {
+            return Err(ApiError::not_found(format!(
+                "host routes are not configured on interface {interface}"
+            )));
+        }
+        if address == IpAddr::from([198, 51, 100, 99]) {
+            return Err(ApiError::refused(format!("{address} is declared for db01 already")));
+        }
+        let request = serde_json::to_string(&request).unwrap();
+        self.changes.lock().unwrap().push(format!("declare {address} {request}"));
+        Ok(Done { text: format!("{address} is declared") })
+    }
+
+    async fn act_on_host_route(&self, interface: &str, address: IpAddr, verb: HostRouteVerb) -> Answer<Done> {
+        if interface != "vmbr1" {
+            return Err(ApiError::not_found(format!("{address} is not known on {interface}")));
+        }
+        self.changes.lock().unwrap().push(format!("{verb:?} {address}"));
+        Ok(Done { text: format!("{address}: done") })
+    }
+
+    async fn guard(&self) -> Answer<GuardView> {
+        Ok(fixture!("guard"))
+    }
+
+    async fn remove_guard(&self) -> Answer<Done> {
+        self.changes.lock().unwrap().push("guard remove".to_owned());
+        Ok(Done { text: "the filter is out of the kernel".to_owned() })
     }
 
     async fn rpki(&self) -> Answer<RpkiStatus> {

@@ -21,7 +21,7 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-pub(crate) use backend::{Answer, Backend};
+pub(crate) use backend::{Answer, Backend, HostRouteVerb};
 pub(crate) use listen::Listeners;
 
 /// Where to listen and how much to bear.

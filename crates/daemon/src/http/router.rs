@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::answer::{Failure, body, in_time, json, query, required_body, text};
 use super::connection::Caller;
-use super::{Answer, Backend, Limits, events};
+use super::{Answer, Backend, HostRouteVerb, Limits, events};
 
 /// What every request needs.
 struct Context<B> {
@@ -37,6 +37,8 @@ pub(super) fn build<B: Backend>(backend: Arc<B>, limits: Limits, stop: Cancellat
         let filter = match endpoint.method {
             Method::Get => MethodFilter::GET,
             Method::Post => MethodFilter::POST,
+            Method::Put => MethodFilter::PUT,
+            Method::Delete => MethodFilter::DELETE,
         };
         router = router.route(endpoint.path, on(filter, handler));
     }
@@ -98,6 +100,22 @@ async fn dispatch<B: Backend>(
         Operation::CheckFib => json(time, backend.check_fib()).await,
         Operation::ListNextHops => json(time, backend.nexthops()).await,
         Operation::ListHostRoutes => json(time, backend.host_routes()).await,
+        Operation::DeclareHostRoute => {
+            let (interface, address) = (parameter("interface"), address(parameter("address"))?);
+            let body = required_body(request.into_body(), limits).await?;
+            json(time, backend.declare_host_route(interface, address, body)).await
+        }
+        Operation::RemoveHostRoute | Operation::MigrateHostRoute | Operation::ReleaseHostRoute => {
+            let (interface, address) = (parameter("interface"), address(parameter("address"))?);
+            let verb = match endpoint.operation {
+                Operation::MigrateHostRoute => HostRouteVerb::Migrate,
+                Operation::ReleaseHostRoute => HostRouteVerb::Release,
+                _ => HostRouteVerb::Remove,
+            };
+            json(time, backend.act_on_host_route(interface, address, verb)).await
+        }
+        Operation::GetGuard => json(time, backend.guard()).await,
+        Operation::RemoveGuard => json(time, backend.remove_guard()).await,
         Operation::GetRpki => json(time, backend.rpki()).await,
         Operation::CheckRpki => json(time, backend.rpki_check(query(uri)?)).await,
         Operation::GetIrr => json(time, backend.irr()).await,
@@ -142,6 +160,11 @@ async fn dispatch<B: Backend>(
             Ok(axum::Json(siskin_api::openapi_document(env!("CARGO_PKG_VERSION"))).into_response())
         }
     }
+}
+
+/// An address in a path.
+fn address(text: &str) -> Answer<std::net::IpAddr> {
+    text.parse().map_err(|_| ApiError::bad_request(format!("{text} is not an address")))
 }
 
 /// The routing table's query, with what its parts must be together.

@@ -13,6 +13,8 @@ fn snapshot() -> Snapshot {
         status: serde_json::from_str(&fixture("status.json")).unwrap(),
         peers: vec![serde_json::from_str(&fixture("peer.json")).unwrap()],
         host_routes: serde_json::from_str(&fixture("host-routes.json")).unwrap(),
+        host_statistics: siskin_neighbor::Statistics::default(),
+        filter: FilterStatus::default(),
         memory: siskin_rib::Memory::default(),
         nexthops: 3,
         subscribers: 1,

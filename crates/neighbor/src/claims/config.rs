@@ -178,6 +178,15 @@ pub struct DomainConfig {
     /// Whether a declared VM whose port is named is announced as soon as that port is up, before it says anything;
     /// never one that another router announces, nor an incoming migration.
     pub announce_without_evidence: bool,
+    /// Whether the filter judges what its ports send; `None`: they send what they like.
+    pub filter: Option<Filter>,
+}
+
+/// How a domain's ports are filtered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Filter {
+    /// Whether the ports of a bridge are kept apart from each other.
+    pub isolate: bool,
 }
 
 impl DomainConfig {

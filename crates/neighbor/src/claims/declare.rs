@@ -33,6 +33,7 @@ impl Claims {
         let unknown = || DeclareError::UnknownDomain(domain.to_owned());
         let id = self.domain(domain).ok_or_else(unknown)?;
         self.declarable(id, vm)?;
+        self.revision += 1;
         for address in &vm.addresses {
             let Some(domain) = self.domains.get_mut(&id) else { return Err(unknown()) };
             let at_run_time = domain.declared(*address).is_none_or(|before| before.at_run_time);
@@ -79,6 +80,7 @@ impl Claims {
             return false;
         }
         domain.undeclare(address);
+        self.revision += 1;
         self.redeclared((id, address), now);
         true
     }

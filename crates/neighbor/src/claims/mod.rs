@@ -35,7 +35,7 @@ pub use crate::frame::EvidenceKind;
 use crate::frame::{FrameError, Sighting};
 use crate::mac::Mac;
 pub use config::{
-    DomainConfig, Gateway, Guard, Limits, MAX_CLAIMS, MAX_INSTANCES, MOVES, MOVES_WITHIN, Timers, Vm,
+    DomainConfig, Filter, Gateway, Guard, Limits, MAX_CLAIMS, MAX_INSTANCES, MOVES, MOVES_WITHIN, Timers, Vm,
     is_host_address,
 };
 use domain::Domain;
@@ -64,6 +64,9 @@ const MEND_BURST: u32 = 5;
 /// between these are ten changes a minute in BGP.
 const ARRIVAL_INTERVAL: Duration = Duration::from_secs(12);
 const ARRIVAL_BURST: u32 = 5;
+
+/// Deadlines dealt with in one call: some 4 ms.
+const MAX_EXPIRED: usize = 512;
 
 /// Addresses that one RARP frame takes over from other routers: no VM has more, and digests may collide.
 const MAX_REVERSE: usize = 64;
@@ -100,6 +103,8 @@ pub struct Claims {
     history: VecDeque<MoveRecord>,
     move_counters: MoveCounters,
     outputs: Vec<Output>,
+    /// Counts what the filter would have to know: owners, ports, configuration.
+    revision: u64,
 }
 
 impl Claims {
@@ -113,6 +118,7 @@ impl Claims {
     /// are not named any more go with their ports. A name with `*` or `?` is a template: see
     /// [`Claims::instantiate`].
     pub fn configure(&mut self, domains: Vec<(String, DomainConfig)>, now: Timestamp) {
+        self.revision += 1;
         let (patterns, domains): (Vec<_>, Vec<_>) =
             domains.into_iter().partition(|(name, _)| NamePattern::is_pattern(name));
         let keep: BTreeSet<&str> = domains.iter().map(|(name, _)| name.as_str()).collect();
@@ -145,13 +151,23 @@ impl Claims {
         id
     }
 
-    /// Says which addresses are the router's own: no VM may have them.
+    /// Says which addresses are the router's own: no VM may have them. Every port that comes has some; only what
+    /// changed is looked at.
     pub fn set_own_addresses(&mut self, own: impl IntoIterator<Item = IpAddr>, now: Timestamp) {
-        self.own = own.into_iter().collect();
-        self.recheck(now);
+        let before = std::mem::replace(&mut self.own, own.into_iter().collect());
+        let changed: Vec<IpAddr> = self.own.symmetric_difference(&before).copied().collect();
+        self.revision += u64::from(!changed.is_empty());
+        for address in changed {
+            for key in self.domains.keys().map(|id| (*id, address)).collect::<Vec<_>>() {
+                let ended = self.claims.get(&key).is_none_or(|claim| !self.allows(key, claim));
+                if ended {
+                    self.settle(key, None, now);
+                }
+            }
+        }
     }
 
-    /// Drops what configuration and own addresses do not allow any more.
+    /// Drops what the configuration does not allow any more.
     fn recheck(&mut self, now: Timestamp) {
         let refused: Vec<Key> = self
             .claims
@@ -462,10 +478,11 @@ impl Claims {
         self.deadlines.first().map(|(at, _)| *at)
     }
 
-    /// Does what is due.
+    /// Does what is due; of very much only a part, so that frames are read in between: [`Claims::next_deadline`] is
+    /// in the past then.
     pub fn expire(&mut self, now: Timestamp) {
         let due: Vec<(Timestamp, Timer)> =
-            self.deadlines.iter().take_while(|(at, _)| *at <= now).copied().collect();
+            self.deadlines.iter().take_while(|(at, _)| *at <= now).take(MAX_EXPIRED).copied().collect();
         for timer in due {
             // An earlier one of these may have moved this one.
             if self.deadlines.remove(&timer) {

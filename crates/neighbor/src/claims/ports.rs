@@ -27,6 +27,7 @@ impl Claims {
         if let Some(domain) = self.domains.get_mut(&id) {
             domain.link = link;
         }
+        self.revision += u64::from(was != link);
         if let Some(index) = was.map(|l| l.index).filter(|index| self.interfaces.get(index) == Some(&id)) {
             self.interfaces.remove(&index);
         }
@@ -81,6 +82,9 @@ impl Claims {
         if !self.domains.contains_key(&id) {
             return;
         }
+        if self.ports.get(&index).is_none_or(|port| port.name != *name) {
+            self.revision += 1;
+        }
         let port = self.ports.entry(index).or_insert_with(|| Port::new(id, name.clone()));
         let renamed = (port.name != *name).then(|| std::mem::replace(&mut port.name, name.clone()));
         self.port_names.insert(name.clone(), index);
@@ -130,6 +134,7 @@ impl Claims {
         }
         self.disarm_carrier(index);
         if let Some(port) = self.ports.remove(&index) {
+            self.revision += 1;
             self.unname(&port.name, index);
             self.set_timer(Timer::Greeting(index), port.greeting.map(|g| g.due), None);
         }

@@ -422,6 +422,10 @@ impl Claims {
             _ => {}
         }
         self.index(key, before.as_ref(), after.as_ref());
+        let seen = |claim: Option<Claim>| claim.map(|c| (c.owner, c.state.name()));
+        if seen(before) != seen(after) {
+            self.revision += 1;
+        }
         let Some(domain) = self.domains.get(&key.0).map(|d| d.name.clone()) else { return };
         let address = key.1;
         let was_announced = before.is_some_and(|c| c.state.announced());

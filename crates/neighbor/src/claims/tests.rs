@@ -4,6 +4,7 @@
 mod fleet;
 mod model;
 mod moves;
+mod scale;
 mod templates;
 
 use std::net::IpAddr;

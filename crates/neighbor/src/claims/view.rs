@@ -1,14 +1,16 @@
 //! What can be seen of claims and ports from outside.
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 
 use siskin_net::{IfIndex, Timestamp};
 
+use super::domain::DomainId;
 use super::machine::StateName;
 use super::port::PortCounters;
 use super::{Claims, EvidenceKind, Mobility, Remote};
-use crate::Mac;
+use crate::{Mac, guard};
 
 /// One claim, as it is now.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -106,4 +108,87 @@ impl Claims {
             })
         })
     }
+
+    /// Grows with every change of owners, ports or configuration.
+    #[must_use]
+    pub fn revision(&self) -> u64 {
+        self.revision
+    }
+
+    /// What the filter needs. The caller knows links: of an interface by its index the bridge that its VMs are behind,
+    /// of a port by its number the device, and whether its frames come without a tag.
+    #[must_use]
+    pub fn filter_view(
+        &self,
+        bridge_of: impl Fn(IfIndex) -> Option<Arc<str>>,
+        device_of: impl Fn(IfIndex) -> (IfIndex, bool),
+    ) -> guard::View {
+        let mut tagged = Vec::new();
+        let mut domains: Vec<(DomainId, guard::DomainView)> = Vec::new();
+        for (id, domain) in &self.domains {
+            let Some((filter, link)) = domain.config.filter.zip(domain.link) else { continue };
+            let config = &domain.config;
+            let bridge = bridge_of(link.index);
+            let declared = domain.declared_after(None).map(|(address, vm)| (vm.mac, address));
+            domains.push((
+                *id,
+                guard::DomainView {
+                    name: domain.name.clone(),
+                    hook: if bridge.is_some() { guard::Hook::Bridge } else { guard::Hook::Netdev },
+                    bridge,
+                    guard: config.guard,
+                    isolate: filter.isolate,
+                    gateway: config.gateway,
+                    mac: link.mac.is_station().then_some(link.mac),
+                    prefixes: config.prefixes.clone(),
+                    declared: declared.collect(),
+                    ports: Vec::new(),
+                    unplaced: Vec::new(),
+                },
+            ));
+        }
+        let places: BTreeMap<DomainId, usize> =
+            domains.iter().enumerate().map(|(place, (id, _))| (*id, place)).collect();
+        for (index, port) in &self.ports {
+            let home = places.get(&port.domain).and_then(|place| domains.get_mut(*place));
+            let Some((id, domain)) = home else { continue };
+            let (device, untagged) = device_of(*index);
+            if !untagged {
+                tagged.push(port.name.clone());
+                continue;
+            }
+            let owners = port.addresses.iter().filter_map(|address| {
+                let claim = self.claims.get(&(*id, *address))?;
+                may_speak(claim.state.name()).then_some((claim.owner.mac, *address))
+            });
+            let mut owners: Vec<_> = owners.collect();
+            // Whose port is declared may speak there before it was heard.
+            let behind = self.domains.get(id).into_iter().flat_map(|d| {
+                let addresses = d.declared_behind(&port.name);
+                addresses.filter_map(|address| d.declared(address).map(|vm| (vm.mac, address)))
+            });
+            owners.extend(behind);
+            domain.ports.push(guard::PortView { index: device, name: port.name.clone(), owners });
+        }
+        for (key, claim) in &self.claims {
+            if claim.owner.port.is_some() || !claim.state.in_kernel() {
+                continue;
+            }
+            let home = places.get(&key.0).and_then(|place| domains.get_mut(*place));
+            let Some((_, domain)) = home else { continue };
+            let owner = (claim.owner.mac, key.1);
+            let expected = self.expected.get(key);
+            match domain.ports.iter_mut().find(|port| Some(&port.name) == expected) {
+                Some(port) => port.owners.push(owner),
+                None => domain.unplaced.push(owner),
+            }
+        }
+        let domains = domains.into_iter().map(|(_, domain)| domain).collect();
+        guard::View { domains, own: self.own.iter().copied().collect(), tagged }
+    }
+}
+
+/// Whether the owner of an address may send data from it: not before it is one, nor when another router has it.
+fn may_speak(state: StateName) -> bool {
+    !matches!(state, StateName::Candidate | StateName::Standby | StateName::Moved)
 }

@@ -62,6 +62,12 @@ impl Ears {
         self.of(device).iter().find(is_for).copied()
     }
 
+    /// Whether a device is a port of one domain alone, whose frames come without a tag.
+    pub(super) fn is_untagged(&self, device: IfIndex) -> bool {
+        let untagged = |port: &Port| matches!(port.lane, Lane::All | Lane::Vlan { takes_untagged: true, .. });
+        matches!(self.of(device), [port] if untagged(port))
+    }
+
     /// The device behind a port, and the tag that frames out of it carry.
     pub(super) fn device_of(&self, port: IfIndex) -> (IfIndex, Option<u16>) {
         self.numbered.get(&port).copied().unwrap_or((port, None))

@@ -91,7 +91,7 @@ pub(super) enum Reach {
 }
 
 impl Reach {
-    fn bridge(self) -> Option<IfIndex> {
+    pub(super) fn bridge(self) -> Option<IfIndex> {
         match self {
             Reach::Bridge { bridge, .. } => Some(bridge),
             Reach::Itself | Reach::Nowhere => None,

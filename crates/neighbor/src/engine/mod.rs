@@ -26,7 +26,7 @@ use crate::mac::Mac;
 use crate::snoop::{Received, Snooper, Waker};
 use ears::{Ears, Lane};
 pub use links::LinkInfo;
-pub use view::{HostRoute, PortStatus};
+pub use view::{HostRoute, Latency, PortStatus, Statistics};
 
 /// Frames read of one port before the next port has its turn.
 const FRAMES_PER_VISIT: usize = 32;
@@ -62,6 +62,9 @@ pub struct HostRoutes {
     /// To be sent when the turn begins.
     frames: Vec<(IfIndex, Vec<u8>)>,
     ready: Vec<IfIndex>,
+    /// When the first frame of this turn was read.
+    heard: Option<Timestamp>,
+    latency: Latency,
 }
 
 impl HostRoutes {
@@ -81,6 +84,8 @@ impl HostRoutes {
             paused: BTreeSet::new(),
             frames: Vec::new(),
             ready: Vec::new(),
+            heard: None,
+            latency: Latency::default(),
         })
     }
 
@@ -145,6 +150,7 @@ impl HostRoutes {
         }
         let mut actions = Vec::new();
         self.drain(&mut actions);
+        let waiting = actions.len();
         let now = clock();
         self.resume(now);
         let pending = !actions.is_empty() || !self.frames.is_empty();
@@ -156,6 +162,13 @@ impl HostRoutes {
         }
         self.ready = ready;
         waited?;
+        self.drain(&mut actions);
+        if let Some(heard) = self.heard.take() {
+            let caused = actions.get(waiting..).unwrap_or_default();
+            let announced = caused.iter().filter(|action| matches!(action, Action::Announce { .. })).count();
+            let time = clock().since(heard);
+            (0..announced).for_each(|_| self.latency.record(time));
+        }
         self.claims.expire(clock());
         self.drain(&mut actions);
         Ok(actions)
@@ -182,6 +195,7 @@ impl HostRoutes {
                 }
             };
             let now = clock();
+            self.heard.get_or_insert(now);
             let port = self.ears.port_of(device, received.stripped_vlan);
             // Frames of VLANs that are no domain's cost something too.
             let charged = port.or_else(|| self.ears.of(device).first().copied());

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use siskin_net::{BgpIdentifier, Timestamp};
 
 use super::HostRoutes;
-use crate::claims::{DeclareError, MoveCounters, MoveRecord, Remote, SavedBinding, Vm};
+use crate::claims::{DeclareError, MoveRecord, Remote, SavedBinding, Vm};
 
 impl HostRoutes {
     /// Our BGP Identifier: of two routes with the same sequence number the one of the lower identifier wins.
@@ -64,11 +64,5 @@ impl HostRoutes {
     #[must_use]
     pub fn history(&self) -> Vec<MoveRecord> {
         self.claims.history().iter().cloned().collect()
-    }
-
-    /// What was counted of moves between routers since the start.
-    #[must_use]
-    pub fn move_counters(&self) -> MoveCounters {
-        self.claims.move_counters()
     }
 }

@@ -2,11 +2,12 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use siskin_net::{IfIndex, Timestamp};
 
 use super::HostRoutes;
-use crate::claims::{EvidenceKind, Mobility, PortCounters, Remote, StateName};
+use crate::claims::{EvidenceKind, Mobility, MoveCounters, PortCounters, Remote, StateName};
 use crate::mac::Mac;
 
 /// A host route, or an address on its way to become one or that was one.
@@ -71,7 +72,54 @@ pub struct PortStatus {
     pub dropped: u64,
 }
 
+/// How long it takes from a frame to the announcement it causes: from reading it off its socket to handing out the
+/// [`super::Action`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Latency {
+    /// Announcements that a frame caused.
+    pub count: u64,
+    /// All of them together.
+    pub total: Duration,
+    /// The longest since the start.
+    pub longest: Duration,
+}
+
+impl Latency {
+    pub(super) fn record(&mut self, time: Duration) {
+        self.count += 1;
+        self.total = self.total.saturating_add(time);
+        self.longest = self.longest.max(time);
+    }
+}
+
+/// What metrics show of all host routes together.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Statistics {
+    /// Addresses in each state, in the order of [`StateName::ALL`].
+    pub states: [u64; StateName::ALL.len()],
+    /// Addresses announced elevated.
+    pub elevated: u64,
+    /// Moves between routers since the start.
+    pub moves: MoveCounters,
+    /// From a frame to its announcement.
+    pub latency: Latency,
+}
+
 impl HostRoutes {
+    /// All in numbers.
+    #[must_use]
+    pub fn statistics(&self) -> Statistics {
+        let mut statistics =
+            Statistics { moves: self.claims.move_counters(), latency: self.latency, ..Statistics::default() };
+        for claim in self.claims.iter() {
+            if let Some(count) = statistics.states.get_mut(claim.state as usize) {
+                *count += 1;
+            }
+            statistics.elevated += u64::from(claim.mobility.elevated);
+        }
+        statistics
+    }
+
     /// All host routes, by domain and address.
     #[must_use]
     pub fn snapshot(&self) -> Vec<HostRoute> {
@@ -121,5 +169,25 @@ impl HostRoutes {
             dropped: snooper.dropped(device),
         })
         .collect()
+    }
+
+    /// Grows with every change that [`HostRoutes::filter_view`] could show.
+    #[must_use]
+    pub fn revision(&self) -> u64 {
+        self.claims.revision()
+    }
+
+    /// What the filter needs, of the domains that have one and whose interface is there.
+    #[must_use]
+    pub fn filter_view(&self) -> crate::guard::View {
+        let bridge_of = |index: IfIndex| {
+            let bridge = self.homes.get(&index)?.reach.bridge()?;
+            Some(Arc::from(self.links.get(&bridge)?.name.as_str()))
+        };
+        let device_of = |port: IfIndex| {
+            let device = self.ears.device_of(port).0;
+            (device, self.ears.is_untagged(device))
+        };
+        self.claims.filter_view(bridge_of, device_of)
     }
 }

@@ -8,8 +8,10 @@ use toml::de::DeValue;
 
 use super::peer::pattern;
 use crate::diagnostic::Report;
-use crate::model::{Communities, CompatMode, Guard, MacAddress, Multipath, OnStop, OriginateKernel};
-use crate::read::{Section, Value};
+use crate::model::{
+    Communities, CompatMode, Guard, HostLimits, HostTimers, MacAddress, Multipath, OnStop, OriginateKernel,
+};
+use crate::read::{Section, Value, host_values};
 use crate::source::{Location, Spanned};
 
 /// A key that may be absent.
@@ -232,13 +234,24 @@ pub(crate) struct RawHostRoutes {
     pub(crate) ports: Key<List<NamePattern>>,
     pub(crate) guard: Key<Guard>,
     pub(crate) filter: Key<bool>,
+    pub(crate) isolate: Key<bool>,
+    pub(crate) bridge_mac: Key<MacAddress>,
+    pub(crate) announce_without_evidence: Key<bool>,
+    pub(crate) timers: HostTimers,
+    pub(crate) limits: Key<HostLimits>,
     pub(crate) vms: Vec<RawVm>,
 }
 
 impl RawHostRoutes {
     pub(crate) fn read(mut section: Section<'_>, report: &mut Report) -> RawHostRoutes {
         let guards = [("open", Guard::Open), ("pinned", Guard::Pinned), ("provisioned", Guard::Provisioned)];
+        let preset = section.get("preset", report, host_values::preset);
+        let preset = preset.map_or_else(HostTimers::default, |preset| preset.value);
+        let timers = section.get("timers", report, |v, r| host_values::timers(v, preset, r));
         let raw = RawHostRoutes {
+            timers: timers.map_or(preset, |timers| timers.value),
+            limits: section.get("limits", report, host_values::limits),
+            announce_without_evidence: section.get("announce-without-evidence", report, Value::boolean),
             prefixes: section.get("prefixes", report, |v, r| v.list("prefixes", r, Value::prefix)),
             has_prefixes: section.entry("prefixes").is_some(),
             gateway: section.get("gateway", report, family_addresses),
@@ -247,6 +260,8 @@ impl RawHostRoutes {
             ports: section.get("ports", report, |v, r| v.list("interface names", r, pattern)),
             guard: section.get("guard", report, |v, r| v.word(&guards, r)),
             filter: section.get("filter", report, Value::boolean),
+            isolate: section.get("isolate", report, Value::boolean),
+            bridge_mac: section.get("bridge-mac", report, mac_address),
             vms: match section.entry("vm") {
                 Some((_, value)) => RawVm::read_all(value, &section.place, report),
                 None => Vec::new(),
@@ -255,6 +270,10 @@ impl RawHostRoutes {
         section.finish(report);
         raw
     }
+}
+
+fn mac_address(value: Value<'_>, report: &mut Report) -> Option<MacAddress> {
+    value.parsed("a MAC address", report, str::parse)
 }
 
 /// One `[[host-routes.INTERFACE.vm]]`.
@@ -271,7 +290,7 @@ impl RawVm {
             let mut section = Section::new(value, format!("[{place}.vm]"), value.at, report)?;
             let raw = RawVm {
                 name: section.get("name", report, name),
-                mac: section.get("mac", report, |v, r| v.parsed("a MAC address", r, str::parse)),
+                mac: section.get("mac", report, mac_address),
                 addresses: section.get("addresses", report, |v, r| v.list("addresses", r, Value::address)),
                 port: section.get("port", report, name),
             };
