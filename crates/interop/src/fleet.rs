@@ -3,15 +3,16 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::io::Write as _;
+use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
-use std::process::{Child, ChildStdin, Stdio};
+use std::process::{Child, ChildStdin, ChildStdout, Stdio};
+use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use siskin_neighbor::snoop::Snooper;
 use siskin_net::Prefix;
 
-use crate::frames::{Discovery, Mac, arp_request};
+use crate::frames::{Arp, Discovery, Mac, arp_request, ethernet};
 use crate::hypervisor::Uplink;
 use crate::lab::{Lab, Ns};
 use crate::siskin::Siskin;
@@ -37,6 +38,9 @@ pub struct Fleet {
     socket: Snooper,
     indexes: BTreeMap<u16, u32>,
     ip: Batch,
+    /// Whether the VMs' kernel has their addresses, and so answers for them. It needs a neighbour entry for each VM that
+    /// is asked, of which a machine has 1,024 unless told otherwise; [`Fleet::answer`] needs none.
+    pub kernel_answers: bool,
 }
 
 /// `ip -batch` that takes commands while it runs: what it is told it does at once.
@@ -59,6 +63,71 @@ impl Drop for Batch {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
+    }
+}
+
+/// `ip monitor link`, with the time of each line.
+pub struct News {
+    child: Child,
+    lines: mpsc::Receiver<(Instant, String)>,
+}
+
+impl News {
+    /// What the kernel says of the links of `ns`.
+    ///
+    /// # Errors
+    /// When `ip` cannot be started.
+    pub fn start(ns: &Ns) -> Result<News> {
+        let mut command = ns.command("ip");
+        command.args(["-o", "monitor", "link"]).stdout(Stdio::piped());
+        let mut child = command.spawn()?;
+        let output: ChildStdout = child.stdout.take().ok_or_else(|| Error::new("no output"))?;
+        let (sender, lines) = mpsc::channel();
+        std::thread::spawn(move || {
+            for line in BufReader::new(output).lines().map_while(std::io::Result::ok) {
+                if sender.send((Instant::now(), line)).is_err() {
+                    return;
+                }
+            }
+        });
+        Ok(News { child, lines })
+    }
+
+    /// When the first and the last line came that name a port; forgets what came before.
+    #[must_use]
+    pub fn of(&self, port: &str) -> Option<(Instant, Instant)> {
+        let about = |line: &str| line.split([' ', '@', ':']).any(|word| word == port);
+        let times: Vec<Instant> = self.lines.try_iter().filter(|(_, l)| about(l)).map(|(at, _)| at).collect();
+        Some((*times.first()?, *times.last()?))
+    }
+}
+
+impl Drop for News {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// What a VM answers to a frame: an ARP reply or a solicited NA if it is asked for an address of its own.
+fn answer(vm: u16, frame: &[u8]) -> Option<Vec<u8>> {
+    const ETHERNET: usize = 14;
+    let (asker, payload) = (frame.get(6..12)?.try_into().ok()?, frame.get(ETHERNET..)?);
+    match frame.get(12..ETHERNET)? {
+        [0x08, 0x06] if payload.get(6..8)? == [0, 1] && payload.get(24..28)? == address4(vm).octets() => {
+            let target = Ipv4Addr::from(<[u8; 4]>::try_from(payload.get(14..18)?).ok()?);
+            let reply =
+                Arp { operation: 2, sender_mac: mac(vm), sender: address4(vm), target_mac: asker, target };
+            Some(ethernet(asker, mac(vm), 0x0806, &reply.octets()))
+        }
+        [0x86, 0xdd] if payload.get(40)? == &135 && payload.get(48..64)? == address6(vm).octets() => {
+            const SOLICITED_OVERRIDE: u8 = 0x60;
+            let from = Ipv6Addr::from(<[u8; 16]>::try_from(payload.get(8..24)?).ok()?);
+            let address = address6(vm);
+            let answer = Discovery::advertisement(mac(vm), address, address, SOLICITED_OVERRIDE);
+            Some(Discovery { to: from, ..answer }.frame_to(asker))
+        }
+        _ => None,
     }
 }
 
@@ -119,6 +188,9 @@ impl Fleet {
         for bridge in 0..bridges {
             let name = format!("vmbr{bridge}");
             hv.bridge(&name)?;
+            // As the guide has it. A bridge without one takes the lowest of its ports', and at each change the kernel drops
+            // all its neighbour entries, permanent ones too.
+            hv.ip(&format!("link set {name} address 02:00:a9:fe:00:01"))?;
             hv.addr(&name, &format!("{GATEWAY4}/32"))?;
             hv.addr(&name, &format!("{GATEWAY6}/64"))?;
         }
@@ -127,7 +199,7 @@ impl Fleet {
         watch.wait_established(SOON)?;
         let socket = vms.within(|| Ok(Snooper::open()?))?;
         let ip = Batch::start(&hv)?;
-        Ok(Fleet { hv, vms, siskin, watch, socket, indexes: BTreeMap::new(), ip })
+        Ok(Fleet { hv, vms, siskin, watch, socket, indexes: BTreeMap::new(), ip, kernel_answers: true })
     }
 
     /// Makes the ports of these VMs, whose kernel answers for their addresses but says nothing of itself.
@@ -144,15 +216,21 @@ impl Fleet {
             let _ = writeln!(
                 ports,
                 "link add tap{vm} type veth peer name vm{vm} address {mac} netns {namespace}\n\
-                 link set tap{vm} addrgenmode none\nlink set tap{vm} master vmbr{bridge}\nlink set tap{vm} up"
+                 link set tap{vm} addrgenmode none\nlink set tap{vm} master vmbr{bridge}\n\
+                 link set tap{vm} type bridge_slave isolated on\nlink set tap{vm} up"
             );
             let _ = writeln!(
                 ends,
-                "link set vm{vm} addrgenmode none\nlink set vm{vm} up\n\
-                 address add {}/32 dev vm{vm}\naddress add {}/128 dev vm{vm} nodad",
-                address4(vm),
-                address6(vm)
+                "link set vm{vm} addrgenmode none\nlink set vm{vm} arp off\nlink set vm{vm} up"
             );
+            if self.kernel_answers {
+                let (four, six) = (address4(vm), address6(vm));
+                let _ = writeln!(
+                    ends,
+                    "link set vm{vm} arp on\naddress add {four}/32 dev vm{vm}\n\
+                     address add {six}/128 dev vm{vm} nodad"
+                );
+            }
         }
         self.batch(&self.hv, &ports)?;
         self.batch(&self.vms, &ends)?;
@@ -164,6 +242,36 @@ impl Fleet {
             Some((name.strip_prefix("vm")?.parse().ok()?, index))
         });
         self.indexes = known.collect();
+        Ok(())
+    }
+
+    /// Answers what these VMs are asked, on a thread of its own, until the process ends: each with its own addresses.
+    ///
+    /// # Errors
+    /// When a socket cannot be opened.
+    pub fn answer(&self, vms: impl IntoIterator<Item = u16>) -> Result {
+        let mut vm_of = BTreeMap::new();
+        let mut socket = self.vms.within(|| Ok(Snooper::open()?))?;
+        for vm in vms {
+            let index = *self.indexes.get(&vm).ok_or_else(|| Error::new(format!("no VM {vm}")))?;
+            self.vms.within(|| Ok(socket.add_port(index, true)?))?;
+            vm_of.insert(index, vm);
+        }
+        std::thread::spawn(move || {
+            let mut ready = Vec::new();
+            while socket.wait(None, &mut ready).is_ok() {
+                for port in ready.drain(..) {
+                    let Some(vm) = vm_of.get(&port) else { continue };
+                    let mut frame = [0; 128];
+                    while let Ok(Some(received)) = socket.receive(port, &mut frame) {
+                        let heard = frame.get(..received.len).unwrap_or_default();
+                        if let Some(answer) = answer(*vm, heard) {
+                            let _full = socket.send(port, &answer);
+                        }
+                    }
+                }
+            }
+        });
         Ok(())
     }
 

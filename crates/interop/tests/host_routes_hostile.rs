@@ -2,7 +2,7 @@
 //! neighbours, what is announced to a peer and the victim's traffic stay as they were, and the attempt is counted.
 //!
 //! The ports are isolated from each other and the bridge answers strictly (`rp_filter = 1`), as the guide has it. Every
-//! case runs under `pinned` and under `provisioned`.
+//! case runs under `pinned` and under `provisioned`, with and without the filter.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
@@ -285,7 +285,7 @@ fn declared(vm: u8, more: &[u8]) -> String {
 }
 
 impl World {
-    fn new(lab: &Lab, guard: &str) -> Result<World> {
+    fn new(lab: &Lab, guard: &str, filter: bool) -> Result<World> {
         let upstream_ns = lab.ns("upstream")?;
         let uplink = Uplink { number: 1 };
         let hv = uplink.plug(lab, &upstream_ns)?;
@@ -299,7 +299,7 @@ impl World {
             (&hv, "up9", &["10.9.0.2/24", "2001:db8:9::2/64"]),
         )?;
         let watch = Watch::start(&beside, "10.9.0.1".parse()?, WATCH_AS);
-        let mut tables = hypervisor_tables() + &format!("guard = \"{guard}\"\n");
+        let mut tables = hypervisor_tables() + &format!("guard = \"{guard}\"\nfilter = {filter}\n");
         if guard == "provisioned" {
             tables += &declared(VICTIM, &[]);
             tables += &declared(ATTACKER, &[]);
@@ -416,9 +416,9 @@ fn announced(watch: &Watch, vm: &Vm) -> Result {
     Ok(())
 }
 
-fn every_attack(guard: &str) -> Result {
+fn every_attack(guard: &str, filter: bool) -> Result {
     lab(&format!("hostile-{guard}"), |lab| {
-        let world = World::new(lab, guard)?;
+        let world = World::new(lab, guard, filter)?;
         world.victim_is_reached()?;
         for attack in ATTACKS {
             world.attack(attack)?;
@@ -434,19 +434,29 @@ fn every_attack(guard: &str) -> Result {
 
 #[test]
 fn under_pinned_no_attack_changes_anything() -> Result {
-    every_attack("pinned")
+    every_attack("pinned", false)
 }
 
 #[test]
 fn under_provisioned_no_attack_changes_anything() -> Result {
-    every_attack("provisioned")
+    every_attack("provisioned", false)
+}
+
+#[test]
+fn under_pinned_with_the_filter_no_attack_changes_anything() -> Result {
+    every_attack("pinned", true)
+}
+
+#[test]
+fn under_provisioned_with_the_filter_no_attack_changes_anything() -> Result {
+    every_attack("provisioned", true)
 }
 
 /// A VM that restarts its interface asks whether its address is free; an attacker says it is not.
 #[test]
 fn an_answer_to_a_restarting_vms_duplicate_detection_gains_nothing() -> Result {
     lab("hostile-dad", |lab| {
-        let world = World::new(lab, "pinned")?;
+        let world = World::new(lab, "pinned", false)?;
         let (kernel, refused) = (world.kernel()?, world.refused()?);
         let Actors { me, victim6, local, victim, .. } = world.actors;
         let victims = Wire::open(world.victim.ns(), "eth0")?;
@@ -466,7 +476,7 @@ fn an_answer_to_a_restarting_vms_duplicate_detection_gains_nothing() -> Result {
 #[test]
 fn a_declared_address_cannot_be_claimed_before_its_vm_has_it() -> Result {
     lab("hostile-first", |lab| {
-        let world = World::new(lab, "provisioned")?;
+        let world = World::new(lab, "provisioned", false)?;
         let vm = Vm::new(lab, "bystander", BYSTANDER)?;
         let address: Ipv6Addr = vm.address6().parse()?;
         let claim = Discovery::advertisement(world.actors.me, world.actors.local, address, OVERRIDE).frame();
@@ -490,7 +500,7 @@ fn a_declared_address_cannot_be_claimed_before_its_vm_has_it() -> Result {
 #[test]
 fn a_port_has_so_many_addresses_and_no_more() -> Result {
     lab("hostile-many", |lab| {
-        let world = World::new(lab, "pinned")?;
+        let world = World::new(lab, "pinned", false)?;
         let before = world.watch.announced();
         for n in 100..160_u8 {
             world.wire.send(&arp_request(world.actors.me, Ipv4Addr::new(198, 51, 100, n), GATEWAY4))?;
@@ -526,7 +536,7 @@ fn delays(world: &World, wire: &Wire, mac: Mac, numbers: std::ops::Range<u8>) ->
 
 fn flooded(guard: &str) -> Result {
     lab(&format!("flood-{guard}"), |lab| {
-        let world = World::new(lab, guard)?;
+        let world = World::new(lab, guard, false)?;
         let vm = Vm::new(lab, "bystander", BYSTANDER)?;
         plug_isolated(&vm, &world.hv)?;
         vm.speak()?;

@@ -2,11 +2,10 @@
 //! announced and routed, and nothing is left of the others.
 
 use std::collections::BTreeSet;
-use std::time::Duration;
 
 use siskin_interop::Result;
 use siskin_interop::fleet::{Fleet, prefixes};
-use siskin_interop::lab::lab;
+use siskin_interop::lab::{Ns, lab};
 use siskin_interop::wait::{SOON, wait_for};
 
 const VMS: usize = 200;
@@ -20,6 +19,17 @@ impl Numbers {
         self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         usize::try_from(self.0 >> 33).unwrap_or(0) % limit.max(1)
     }
+}
+
+/// The addresses of our routes, or of our neighbour entries, in the kernel.
+fn shown(hv: &Ns, what: &str) -> Result<BTreeSet<String>> {
+    let mut found = BTreeSet::new();
+    for family in ["-4", "-6"] {
+        let text = hv.ip(&format!("{family} {what}"))?;
+        let ours = text.lines().filter(|line| what.starts_with("route") || line.contains("proto 201"));
+        found.extend(ours.filter_map(|line| line.split_whitespace().next()).map(str::to_owned));
+    }
+    Ok(found)
 }
 
 #[test]
@@ -76,30 +86,32 @@ fn births_deaths_and_new_ports_leave_nothing_behind() -> Result {
         wait_for("the peer to know the living and nobody else", SOON, || {
             Ok(fleet.watch.announced() == expected)
         })?;
-        std::thread::sleep(Duration::from_secs(1));
-        let (mut routes, mut neighbors) = (BTreeSet::new(), BTreeSet::new());
-        for family in ["-4", "-6"] {
-            let first = |text: String| {
-                text.lines()
-                    .filter_map(|line| line.split_whitespace().next())
-                    .map(str::to_owned)
-                    .collect::<Vec<_>>()
-            };
-            routes.extend(first(fleet.hv.ip(&format!("{family} route show proto 201"))?));
-            let all = fleet.hv.ip(&format!("{family} neigh show nud permanent"))?;
-            let ours = all.lines().filter(|line| line.contains("proto 201")).collect::<Vec<_>>().join("\n");
-            neighbors.extend(first(ours));
-        }
         let addresses: BTreeSet<String> =
             expected.iter().map(|prefix| prefix.address().to_string()).collect();
-        assert_eq!(routes, addresses, "routes");
-        assert_eq!(neighbors, addresses, "neighbour entries");
-        // A ping each would take long: a few stand for all.
+        for what in ["route show proto 201", "neigh show nud permanent"] {
+            let same = wait_for(what, SOON, || Ok(shown(&fleet.hv, what)? == addresses));
+            if same.is_err() {
+                let there = shown(&fleet.hv, what)?;
+                for address in addresses.symmetric_difference(&there).take(5) {
+                    let entry = fleet.hv.ip(&format!("neigh show {address}"))?;
+                    println!("{what}: {address}: {entry} {:?}", fleet.siskin.cli_text(&["fib", address]));
+                }
+            }
+            same?;
+        }
+        // A ping each would take long: a few stand for all. Their namespace is one, so each says whose answer goes where.
         for vm in alive.iter().step_by(10) {
             let [four, six] = prefixes(*vm);
-            for prefix in [four, six] {
+            for (prefix, way) in [
+                (four, format!("-4 route replace 10.0.1.2/32 via 169.254.0.1 dev vm{vm} onlink")),
+                (six, format!("-6 route replace 2001:db8:1::2/128 via fe80::1 dev vm{vm} onlink")),
+            ] {
+                fleet.vms.ip(&way)?;
                 let address = prefix.address().to_string();
-                wait_for(&format!("a ping to {address}"), SOON, || fleet.hv.pings(&address, 1))?;
+                let source = if prefix.address().is_ipv4() { "10.0.1.2" } else { "2001:db8:1::2" };
+                let mut ping = fleet.hv.command("ping");
+                ping.args(["-n", "-q", "-c", "1", "-W", "1", "-I", source, address.as_str()]);
+                wait_for(&format!("a ping to {address}"), SOON, || Ok(ping.output()?.status.success()))?;
             }
         }
         Ok(())

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use siskin_interop::fleet::{Fleet, address4, address6, mac};
+use siskin_interop::fleet::{Fleet, News, address4, address6, mac};
 use siskin_interop::frames::{Discovery, Wire, arp_request};
 use siskin_interop::lab::Lab;
 use siskin_interop::{Error, Result};
@@ -51,19 +51,29 @@ fn measure(lab: &Lab, arguments: &Arguments) -> Result {
         fleet.speak(vm)?;
     }
     fleet.watch.wait_count(usize::from(TIMED) * 2, LIMIT)?;
-    let mut ends = Vec::new();
+    let (mut ends, mut orders, mut kernel) = (Vec::new(), Vec::new(), Vec::new());
+    let news = News::start(&fleet.hv)?;
+    std::thread::sleep(Duration::from_millis(500));
     for vm in 1..=TIMED {
         let order = fleet.unplug(vm)?;
         let [four, six] = siskin_interop::fleet::prefixes(vm);
         let heard = fleet.watch.wait_for(four, false, LIMIT)?.max(fleet.watch.wait_for(six, false, LIMIT)?);
-        ends.push(heard.saturating_duration_since(order));
-        std::thread::sleep(Duration::from_millis(10));
+        orders.push(heard.saturating_duration_since(order));
+        std::thread::sleep(Duration::from_millis(30));
+        if let Some((first, last)) = news.of(&format!("tap{vm}")) {
+            ends.push(heard.saturating_duration_since(first));
+            kernel.push(last.saturating_duration_since(order));
+        }
     }
-    show("port removed to withdrawal", &ends);
+    show("the kernel's first word of a port's end to withdrawal", &ends);
+    show("the order to delete the port to withdrawal", &orders);
+    show("the order to the kernel's last word", &kernel);
 
     let first = TIMED + 1;
     let made = Instant::now();
+    fleet.kernel_answers = false;
     fleet.plug(first..first + many)?;
+    fleet.answer(first..first + many)?;
     println!("{many} ports made in {:.1} s", made.elapsed().as_secs_f64());
     std::thread::sleep(Duration::from_secs(5));
     let before = fleet.siskin.daemon().cpu_seconds()?;
