@@ -240,6 +240,9 @@ pub struct KernelOutcome {
     pub nexthop_id: Option<u32>,
     /// The kernel's refusal.
     pub error: Option<String>,
+    /// What `kernel.policy` did with the route; absent: there is no such policy.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub policy: Option<PolicyTrace>,
     /// Why it is not installed.
     pub reason: Option<String>,
 }

@@ -203,6 +203,10 @@ pub struct TrackedNextHop {
     pub metric: Option<u32>,
     /// How it is reached.
     pub hops: Vec<Hop>,
+    /// The route of ours that leads there; absent: it is on a link, or a kernel route of others does.
+    #[schemars(with = "Option<schema::Prefix>")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub via: Option<Prefix>,
     /// Paths that name it, where counted.
     pub paths: Option<u64>,
 }

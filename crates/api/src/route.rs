@@ -218,6 +218,9 @@ pub struct Attributes {
     pub local_pref: Option<u32>,
     /// Local weight, higher wins before LOCAL_PREF.
     pub weight: u32,
+    /// The kernel's table the route is for; absent: that of the configuration.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub table: Option<u32>,
     /// Standard communities, like `64500:100` or `no-export`.
     pub communities: Vec<String>,
     /// Large communities, like `64500:1:2`.

@@ -11,7 +11,7 @@ use arc_swap::ArcSwap;
 use siskin_api::{Event, EventBody};
 use siskin_bgp::session::AdminStop;
 use siskin_config::{CompatMode, Config, Loaded, OnStop};
-use siskin_fib::{FibConfig, KernelState, StateConfig};
+use siskin_fib::{FibConfig, KernelState, ResilientGroups, StateConfig};
 use siskin_net::{BgpIdentifier, IfIndex, Timestamp};
 use siskin_rib::RibConfig;
 use tokio::net::TcpStream;
@@ -69,6 +69,8 @@ pub(crate) struct Daemon {
     pub(crate) file: PathBuf,
     pub(crate) started: Timestamp,
     pub(crate) router_id: BgpIdentifier,
+    /// The kernel's table of routes that name none.
+    pub(crate) kernel_table: u32,
     /// Of every hash whose keys peers choose.
     pub(crate) hash_seed: u64,
     pub(crate) running: ArcSwap<Running>,
@@ -225,8 +227,9 @@ fn start(file: PathBuf, loaded: Loaded) -> Result<(Arc<Daemon>, Threads), String
     let (kernel, kernel_inbox) = kernel::channel(config.kernel.install);
     let failed = |what: &str, error: std::io::Error| format!("cannot start the {what} thread: {error}");
     let (news, rib_events) = mpsc::unbounded_channel();
-    let (rib, rib_thread) = core::start(rib_config(&config, router_id, hash_seed), kernel.clone(), news)
-        .map_err(|e| failed("RIB", e))?;
+    let (rib, rib_thread) =
+        core::start(rib_config(&config, router_id, config.kernel.table, hash_seed), kernel.clone(), news)
+            .map_err(|e| failed("RIB", e))?;
     let (guard, guard_inbox) = guard::channel();
     let state_dir = &config.router.state_dir;
     let (hosts, hosts_thread) = hosts::start(kernel.clone(), rib.clone(), guard.clone(), state_dir)
@@ -237,11 +240,13 @@ fn start(file: PathBuf, loaded: Loaded) -> Result<(Arc<Daemon>, Threads), String
     let setup = kernel_setup(&config, links.clone(), hosts.clone(), counters.kernel.clone());
     let (kernel_thread, adopted) = kernel::start(setup, kernel_inbox, kernel.clone(), rib.clone())?;
     let started = clock::now();
+    let kernel_table = config.kernel.table;
     let running = Running::new(config, loaded.warnings, 1, started);
     let daemon = Daemon {
         file,
         started,
         router_id,
+        kernel_table,
         hash_seed,
         running: ArcSwap::from_pointee(running),
         last_error: Mutex::new(None),
@@ -273,7 +278,13 @@ fn start(file: PathBuf, loaded: Loaded) -> Result<(Arc<Daemon>, Threads), String
 }
 
 /// What the RIB follows of a configuration.
-pub(crate) fn rib_config(config: &Config, router_id: BgpIdentifier, hash_seed: u64) -> RibConfig {
+/// Routes that name no table stand in `kernel_table`, whatever the configuration has by now: it is read at the start alone.
+pub(crate) fn rib_config(
+    config: &Config,
+    router_id: BgpIdentifier,
+    kernel_table: u32,
+    hash_seed: u64,
+) -> RibConfig {
     RibConfig {
         asn: config.router.asn,
         identifier: router_id,
@@ -283,6 +294,8 @@ pub(crate) fn rib_config(config: &Config, router_id: BgpIdentifier, hash_seed: u
             siskin_config::Multipath::SameAs => siskin_rib::Multipath::SameAs,
         },
         max_paths: config.kernel.max_paths,
+        kernel_table,
+        resolve_via_default: config.kernel.resolve_via_default,
         hash_seed,
     }
 }
@@ -301,11 +314,16 @@ fn kernel_setup(
         mtu: kernel.mtu.map_or(0, u32::from),
         compat_mode_off: kernel.nexthop_compat_mode == CompatMode::Off,
         nexthop_groups: kernel.nexthop_groups,
+        resilient: kernel.resilient_groups.map(|groups| ResilientGroups {
+            buckets: groups.buckets,
+            idle: groups.idle,
+            unbalanced: groups.unbalanced,
+        }),
         max_paths: kernel.max_paths,
         ..FibConfig::default()
     });
     KernelSetup {
-        table: kernel.table,
+        state: StateConfig { table: kernel.table, resolve_via_default: kernel.resolve_via_default },
         counters,
         fib,
         subscribers: vec![

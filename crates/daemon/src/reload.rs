@@ -25,6 +25,7 @@ impl Daemon {
     pub(crate) async fn apply_initial(self: &Arc<Self>) {
         let running = self.config();
         log_not_yet(&running.config);
+        self.rib.send(RibCommand::KernelPolicy(running.config.kernel.policy.clone())).await;
         self.apply_rpki(&running.config).await;
         self.apply_local(&running.config).await;
         {
@@ -127,7 +128,15 @@ impl Daemon {
         self.counters.reloads.with_label_values(&["done"]).inc();
         self.running.store(Arc::new(running));
         let new = self.config();
-        self.rib.send(RibCommand::Configure(rib_config(&new.config, self.router_id, self.hash_seed))).await;
+        self.rib
+            .send(RibCommand::Configure(rib_config(
+                &new.config,
+                self.router_id,
+                self.kernel_table,
+                self.hash_seed,
+            )))
+            .await;
+        self.rib.send(RibCommand::KernelPolicy(new.config.kernel.policy.clone())).await;
         self.apply_rpki(&new.config).await;
         self.apply_local(&new.config).await;
         self.apply_peers(&old.config, &new.config).await;
@@ -281,12 +290,14 @@ fn needs_restart(old: &Config, new: &Config) -> Vec<String> {
     let mut lines = Vec::new();
     let kernel = |c: &Config| {
         let k = &c.kernel;
-        (k.install, k.table, k.metric, k.nexthop_groups, k.nexthop_compat_mode, k.mtu, k.prefsrc)
+        let routes = (k.table, k.metric, k.mtu, k.prefsrc);
+        let groups = (k.nexthop_groups, k.resilient_groups, k.nexthop_compat_mode);
+        (k.install, routes, groups, k.resolve_via_default)
     };
     if kernel(old) != kernel(new) {
         lines.push(
-            "kernel: install, table, metric, nexthop-groups, nexthop-compat-mode, mtu and prefsrc take effect at the \
-             next start"
+            "kernel: install, table, metric, nexthop-groups, resilient-groups, nexthop-compat-mode, mtu, prefsrc and \
+             resolve-via-default take effect at the next start"
                 .into(),
         );
     }

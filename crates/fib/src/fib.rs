@@ -5,7 +5,7 @@
 //! never touched: a new route is created exclusively, a route of ours is replaced only where the last look showed
 //! ours, and removals name our protocol. Next hops are kernel objects where the kernel has them.
 //!
-//! Left out so far: route metrics other than the MTU, resilient groups.
+//! Left out so far: route metrics other than the MTU.
 
 mod book;
 mod check;
@@ -59,10 +59,23 @@ pub struct FibConfig {
     pub compat_mode_off: bool,
     /// Use kernel next-hop objects; without, every route carries its next hops.
     pub nexthop_groups: bool,
+    /// Groups that keep flows on their hops where others come and go; `None`: the kernel's usual ones.
+    pub resilient: Option<ResilientGroups>,
     /// Hops a route may have at most; of a wider group the first ones are used.
     pub max_paths: u16,
     /// The first of our range of next-hop ids, [`NEXTHOP_IDS`] long.
     pub nexthop_id_base: u32,
+}
+
+/// Groups that remember in buckets which hop each part of the traffic takes (`NEXTHOP_GRP_TYPE_RES`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ResilientGroups {
+    /// How many buckets a group has, at least as many as hops.
+    pub buckets: u16,
+    /// How long a bucket must be without traffic before it may go to another hop.
+    pub idle: Duration,
+    /// After how long with too few buckets for a hop they go to it even with traffic; zero: never.
+    pub unbalanced: Duration,
 }
 
 impl Default for FibConfig {
@@ -74,6 +87,7 @@ impl Default for FibConfig {
             mtu: 0,
             compat_mode_off: false,
             nexthop_groups: true,
+            resilient: None,
             max_paths: 16,
             nexthop_id_base: DEFAULT_NEXTHOP_ID_BASE,
         }
@@ -87,6 +101,9 @@ impl FibConfig {
         }
         if self.max_paths == 0 || self.max_paths > 256 {
             return Err(FibError::Config("max-paths must be 1 to 256"));
+        }
+        if self.resilient.is_some_and(|resilient| resilient.buckets < self.max_paths) {
+            return Err(FibError::Config("resilient groups need at least max-paths buckets"));
         }
         if self.mtu != 0 && !(68..=65_535).contains(&self.mtu) {
             return Err(FibError::Config("mtu must be 68 to 65,535"));
@@ -201,7 +218,8 @@ impl Fib {
     pub fn open(config: FibConfig) -> Result<Fib, FibError> {
         config.check()?;
         let channel = Channel::open_writer()?;
-        let objects = Objects::new(config.nexthop_groups, config.nexthop_id_base, config.max_paths);
+        let mut objects = Objects::new(config.nexthop_groups, config.nexthop_id_base, config.max_paths);
+        objects.resilient = config.resilient;
         let mut fib = Fib {
             channel,
             batch: Batch::new(),
@@ -237,10 +255,18 @@ impl Fib {
         self.channel.port()
     }
 
-    /// The settings in force; `nexthop_groups` as the kernel allows it.
+    /// The settings in force; `nexthop_groups` and `resilient` as the kernel allows it.
     #[must_use]
     pub fn config(&self) -> FibConfig {
-        FibConfig { nexthop_groups: self.book.objects.enabled, ..self.book.config.clone() }
+        let objects = &self.book.objects;
+        let resilient = objects.resilient.filter(|_| objects.enabled);
+        FibConfig { nexthop_groups: objects.enabled, resilient, ..self.book.config.clone() }
+    }
+
+    /// Whether resilient groups are wanted and the kernel refuses them.
+    #[must_use]
+    pub fn lacks_resilient_groups(&self) -> bool {
+        self.book.config.resilient.is_some() && self.book.objects.resilient.is_none()
     }
 
     /// Whether `net.ipv4.nexthop_compat_mode` is on in this thread's network namespace: then the kernel announces each
@@ -253,17 +279,37 @@ impl Fib {
 
     /// Takes over a wish; the newest one of a prefix counts. Nothing is written before [`Fib::write`].
     pub fn want(&mut self, change: FibChange) {
+        if let Some(place) = self.place_of(&change) {
+            self.book.want(place, change.target);
+        }
+    }
+
+    /// As [`Fib::want`], of a route that stood in another table so far (`None`: that of the configuration): it leaves that
+    /// one as soon as it stands in the other, or is refused there.
+    pub fn want_moved(&mut self, change: FibChange, from: Option<u32>) {
+        let from = self.book.tables.find(from.unwrap_or(self.book.config.table));
+        match (self.place_of(&change), from) {
+            (Some(place), Some(from)) => self.book.want_moved(place, from, change.target),
+            (Some(place), None) => self.book.want(place, change.target),
+            // It can be in no table, and stays in none.
+            (None, Some(from)) => self.book.want(Place { table: from, prefix: change.prefix }, None),
+            (None, None) => {}
+        }
+    }
+
+    /// Where a wish belongs; `None`: nowhere, which is logged.
+    fn place_of(&mut self, change: &FibChange) -> Option<Place> {
         let number = change.table.unwrap_or(self.book.config.table);
         let known = self.book.tables.find(number);
         let added = || (![0, 255].contains(&number)).then(|| self.book.tables.add(number)).flatten();
         let Some(table) = known.or_else(added) else {
             tracing::warn!(table = number, prefix = %change.prefix, "a route in a table that cannot be ours");
-            return;
+            return None;
         };
         if known.is_none() {
             self.new_tables.push(table);
         }
-        self.book.want(Place { table, prefix: change.prefix }, change.target);
+        Some(Place { table, prefix: change.prefix })
     }
 
     /// How many prefixes wait to be written.
@@ -302,6 +348,12 @@ impl Fib {
     #[must_use]
     pub fn get_in(&self, table: u32, prefix: Prefix) -> Option<InstalledRoute> {
         self.book.route(Place { table: self.book.tables.find(table)?, prefix })
+    }
+
+    /// The tables that routes of ours are or were in, that of the configuration first.
+    #[must_use]
+    pub fn tables(&self) -> Vec<u32> {
+        self.book.tables.ids().map(|id| self.book.tables.number(id)).collect()
     }
 
     /// At most `limit` routes behind `from` (`None`: from the start), table by table, in order of prefix: IPv4 first. To

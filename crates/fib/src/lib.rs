@@ -22,7 +22,7 @@ pub use error::{FibError, KernelError};
 pub use event::{KernelEvent, KernelRoute};
 pub use fib::{
     Difference, DifferenceKind, Fib, FibChange, FibCheck, FibConfig, FibCounts, InstalledRoute,
-    NextHopObject, OurNeighbor, RouteState, WriteProgress,
+    NextHopObject, OurNeighbor, ResilientGroups, RouteState, WriteProgress,
 };
 pub use monitor::{Monitor, MonitorFilter};
 pub use state::{Connected, KernelState, StateConfig};

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use foldhash::HashMap;
-use siskin_net::{IfIndex, NextHop, Resolution};
+use siskin_net::{IfIndex, NextHop, NextHopAnswer, Resolution};
 
 use crate::state::KernelState;
 
@@ -13,14 +13,14 @@ struct Tracked {
     /// Where it leads if every gateway answers.
     way: Option<Resolution>,
     /// Where it leads.
-    found: Option<Resolution>,
+    answer: NextHopAnswer,
 }
 
 impl Tracked {
     fn new(next_hop: &NextHop, state: &KernelState) -> Tracked {
-        let way = state.way(next_hop);
+        let NextHopAnswer { found: way, matched } = state.way(next_hop);
         let found = way.as_ref().and_then(|way| state.answering(way));
-        Tracked { way, found }
+        Tracked { way, answer: NextHopAnswer { found, matched } }
     }
 }
 
@@ -42,12 +42,12 @@ impl Tracker {
     }
 
     /// Follows a next hop from now on (once, however often it is registered), and says where it leads now.
-    pub fn register(&mut self, next_hop: NextHop, state: &KernelState) -> Option<Resolution> {
+    pub fn register(&mut self, next_hop: NextHop, state: &KernelState) -> NextHopAnswer {
         let tracked = self.known.entry(next_hop).or_insert_with(|| {
             self.moved = true;
             Tracked::new(&next_hop, state)
         });
-        tracked.found.clone()
+        tracked.answer.clone()
     }
 
     /// Follows it no longer.
@@ -57,7 +57,7 @@ impl Tracker {
 
     /// Every registered next hop with what is known of it, in no particular order.
     pub fn iter(&self) -> impl Iterator<Item = (&NextHop, Option<&Resolution>)> {
-        self.known.iter().map(|(next_hop, tracked)| (next_hop, tracked.found.as_ref()))
+        self.known.iter().map(|(next_hop, tracked)| (next_hop, tracked.answer.found.as_ref()))
     }
 
     /// How many next hops are followed.
@@ -84,7 +84,7 @@ impl Tracker {
 
     /// What changed since the last call. Costs nothing while nothing that matters happened, and little when only links
     /// without addresses and routes came and went.
-    pub fn refresh(&mut self, state: &KernelState) -> Vec<(NextHop, Option<Resolution>)> {
+    pub fn refresh(&mut self, state: &KernelState) -> Vec<(NextHop, NextHopAnswer)> {
         let (all, links) = (state.generation(), state.link_generation());
         if (self.generation, self.link_generation) == (all, links) {
             return Vec::new();
@@ -99,8 +99,8 @@ impl Tracker {
             }
             let now = Tracked::new(next_hop, state);
             self.moved |= now.way != tracked.way;
-            if now.found != tracked.found {
-                changes.push((*next_hop, now.found.clone()));
+            if now.answer != tracked.answer {
+                changes.push((*next_hop, now.answer.clone()));
             }
             *tracked = now;
         }

@@ -160,6 +160,9 @@ fn session(out: &mut String, config: &Config, index: usize, neighbor: &Neighbor)
          graceful restart {graceful};",
         config.asn
     );
+    if let Some(source) = neighbor.source {
+        let _ = writeln!(out, "  source address {source};");
+    }
     for family in &neighbor.families {
         let hop = neighbor.other_next_hop.filter(|hop| hop.is_ipv6() == (*family == Family::Ipv6));
         let hop = hop.map(|hop| format!(" next hop address {hop};")).unwrap_or_default();

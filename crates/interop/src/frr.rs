@@ -87,6 +87,29 @@ impl Frr {
         }
     }
 
+    /// Adds to the running configuration what is new in this one, and then takes away the neighbours that it lacks.
+    ///
+    /// # Errors
+    /// When `vtysh` cannot be started.
+    pub fn reconfigure(&mut self, config: &Config) -> Result {
+        self.load(&text(config))?;
+        let addresses: Vec<IpAddr> = config.neighbors.iter().map(|n| n.address).collect();
+        let gone = self.config.neighbors.iter().filter(|n| !addresses.contains(&n.address));
+        let lines: String = gone.map(|n| format!(" no neighbor {}\n", n.address)).collect();
+        self.load(&format!("router bgp {}\n{lines}exit\n", config.asn))?;
+        self.config = config.clone();
+        Ok(())
+    }
+
+    /// Lets `vtysh` read lines of configuration; what FRR refuses it passes over.
+    fn load(&self, lines: &str) -> Result {
+        let file = self.dir.join("change.conf");
+        std::fs::write(&file, lines)?;
+        let mut vtysh = Command::new("vtysh");
+        vtysh.arg("--vty_socket").arg(&self.dir).arg("-f").arg(&file);
+        crate::process::output(&mut vtysh).map(drop)
+    }
+
     /// The JSON answer to a `show … json`.
     ///
     /// # Errors
@@ -132,6 +155,9 @@ pub fn text(config: &Config) -> String {
     }
     for n in &config.neighbors {
         let _ = writeln!(out, " neighbor {} remote-as {}", n.address, n.asn);
+        if let Some(source) = n.source {
+            let _ = writeln!(out, " neighbor {} update-source {source}", n.address);
+        }
         if n.extended_next_hop {
             let _ = writeln!(out, " neighbor {} capability extended-nexthop", n.address);
         }
@@ -222,11 +248,7 @@ impl Router for Frr {
         commands.push("exit".to_owned());
         let lines = commands.iter().map(String::as_str).chain(maps.lines()).chain(fresh.lines());
         // An unknown route-map cannot be deleted; the first list may be shorter than this one.
-        let file = self.dir.join("change.conf");
-        std::fs::write(&file, lines.map(|l| format!("{l}\n")).collect::<String>())?;
-        let mut vtysh = Command::new("vtysh");
-        vtysh.arg("--vty_socket").arg(&self.dir).arg("-f").arg(&file);
-        crate::process::output(&mut vtysh).map(drop)
+        self.load(&lines.map(|l| format!("{l}\n")).collect::<String>())
     }
 
     fn refresh_in(&self, neighbor: IpAddr) -> Result {

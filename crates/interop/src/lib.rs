@@ -20,6 +20,8 @@ pub mod install;
 pub mod irrd;
 pub mod kernel;
 pub mod lab;
+pub mod loss;
+pub mod make;
 pub mod mrt;
 pub mod peeringdb;
 pub mod plain;

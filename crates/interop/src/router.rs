@@ -71,6 +71,8 @@ pub struct Config {
 pub struct Neighbor {
     /// The other side.
     pub address: IpAddr,
+    /// Our own address of the session; `None`: the kernel chooses.
+    pub source: Option<IpAddr>,
     /// Its AS number.
     pub asn: u32,
     /// Never connects, only listens.
@@ -150,6 +152,7 @@ impl Neighbor {
         let families = Family::ALL.to_vec();
         Neighbor {
             address: address.into(),
+            source: None,
             asn,
             passive: false,
             families,
@@ -157,6 +160,13 @@ impl Neighbor {
             other_next_hop: None,
             extended_next_hop: false,
         }
+    }
+
+    /// From this address of ours.
+    #[must_use]
+    pub fn from(mut self, source: impl Into<IpAddr>) -> Neighbor {
+        self.source = Some(source.into());
+        self
     }
 
     /// Waits for the other side to connect.

@@ -1,18 +1,24 @@
 //! Packet streams between two namespaces in both directions and both families, and what of them was lost.
 
 use std::fmt;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
 use std::time::Duration;
+
+use serde_json::Value;
 
 use crate::lab::Ns;
 use crate::tool::Tool;
 use crate::{Error, Result};
 
-/// Packets a second of each stream.
+/// Packets a second of each end in each family, shared by the streams of the family.
 pub const RATE: u32 = 1000;
 
 /// The port of both ends.
-const PORT: u16 = 5000;
+pub const PORT: u16 = 5000;
+
+/// Numbers the ends of this process.
+static STARTED: AtomicU32 = AtomicU32::new(0);
 
 /// How long the last packets may be on their way.
 const TAIL: Duration = Duration::from_millis(500);
@@ -20,14 +26,21 @@ const TAIL: Duration = Duration::from_millis(500);
 /// How long an end may take over a command.
 const ANSWER: Duration = Duration::from_secs(10);
 
-/// One end: its namespace and the addresses the other end sends to, which it also sends from.
+/// One end: its namespace and the addresses the other end sends to.
 pub type End<'a> = (&'a Ns, &'a [&'a str]);
 
 /// Streams between two ends that run until they are counted.
 #[derive(Debug)]
 pub struct Streams {
-    ends: [Tool; 2],
-    names: [String; 2],
+    ends: [Sender; 2],
+}
+
+/// An end, and how fast each of its streams is.
+#[derive(Debug)]
+struct Sender {
+    tool: Tool,
+    name: String,
+    rate: u32,
 }
 
 /// What became of all streams of one direction.
@@ -39,8 +52,8 @@ pub struct Loss {
     pub sent: u64,
     /// Packets that did not arrive.
     pub lost: u64,
-    /// The longest time without a packet, in milliseconds; a busy machine shows here, too.
-    pub longest_gap_ms: u64,
+    /// The longest time in which all packets of a stream were lost, in milliseconds.
+    pub gap_ms: u64,
 }
 
 impl Streams {
@@ -49,63 +62,78 @@ impl Streams {
     /// # Errors
     /// When the program is not built or does not start.
     pub fn start(a: End<'_>, b: End<'_>) -> Result<Streams> {
-        let mut ends = [start(a.0, b.1)?, start(b.0, a.1)?];
+        let mut ends = [Sender::start(a.0, b.1)?, Sender::start(b.0, a.1)?];
         for end in &mut ends {
-            end.event("started", ANSWER)?;
+            end.tool.event("started", ANSWER)?;
         }
         // Both listen by now.
         for end in &mut ends {
-            end.send("go")?;
+            end.tool.send("go")?;
         }
-        Ok(Streams { ends, names: [a.0.name.clone(), b.0.name.clone()] })
+        Ok(Streams { ends })
     }
 
-    /// Ends the streams and counts, one line a direction.
+    /// Ends the streams and counts, one loss a direction: from the first end, and from the second.
     ///
     /// # Errors
     /// When an end does not answer.
-    pub fn finish(mut self) -> Result<Vec<Loss>> {
-        let mut sent = [0; 2];
-        for (end, sent) in self.ends.iter_mut().zip(&mut sent) {
-            end.send("stop")?;
-            end.event("stopped", ANSWER)?;
-            *sent = sum(end, "sent", "packets")?;
+    pub fn finish(mut self) -> Result<[Loss; 2]> {
+        for end in &mut self.ends {
+            end.tool.send("stop")?;
+        }
+        for end in &mut self.ends {
+            end.tool.event("stopped", ANSWER)?;
         }
         thread::sleep(TAIL);
-        let mut losses = Vec::new();
-        for (receiver, sent) in [(1, sent[0]), (0, sent[1])] {
-            let end = &mut self.ends[receiver];
-            end.send("count")?;
-            end.event("counted", ANSWER)?;
-            let received = sum(end, "received", "packets")?;
-            let gaps = end.events("received").into_iter().filter_map(|e| e["longest_gap_ms"].as_u64());
-            losses.push(Loss {
-                way: format!("{} to {}", self.names[1 - receiver], self.names[receiver]),
-                sent,
-                lost: sent.saturating_sub(received),
-                longest_gap_ms: gaps.max().unwrap_or(0),
-            });
+        for end in &mut self.ends {
+            end.tool.send("count")?;
+            end.tool.event("counted", ANSWER)?;
         }
-        Ok(losses)
+        let [a, b] = &self.ends;
+        Ok([loss(a, b)?, loss(b, a)?])
     }
+}
+
+impl Sender {
+    fn start(ns: &Ns, to: &[&str]) -> Result<Sender> {
+        let six = to.iter().filter(|address| address.contains(':')).count();
+        let streams = u32::try_from(six.max(to.len() - six)).unwrap_or(u32::MAX);
+        let rate = RATE.checked_div(streams).ok_or_else(|| Error::new("a stream to nowhere"))?;
+        let to: String = to.iter().map(|address| format!(" --to {address}")).collect();
+        // A name of its own: a log that is there already is continued, and would be counted again.
+        let name = format!("stream{}", STARTED.fetch_add(1, Ordering::Relaxed));
+        let tool = Tool::stream(ns, &name, &format!("--port {PORT} --rate {rate}{to}"))?;
+        Ok(Sender { tool, name: ns.name.clone(), rate })
+    }
+}
+
+/// What became of what one end sent to the other.
+fn loss(from: &Sender, to: &Sender) -> Result<Loss> {
+    let number = |event: &Value, key: &str| {
+        event[key].as_u64().ok_or_else(|| Error::new(format!("an event without `{key}`: {event}")))
+    };
+    let heard = to.tool.events("received");
+    let way = format!("{} to {}", from.name, to.name);
+    let mut loss = Loss { way, sent: 0, lost: 0, gap_ms: 0 };
+    for sent in from.tool.events("sent") {
+        let packets = number(&sent, "packets")?;
+        let (received, run) = match heard.iter().find(|event| event["stream"] == sent["stream"]) {
+            Some(event) => {
+                let last = packets.saturating_sub(number(event, "next")?);
+                (number(event, "packets")?, number(event, "longest_run")?.max(last))
+            }
+            None => (0, packets),
+        };
+        loss.sent += packets;
+        loss.lost += packets.saturating_sub(received);
+        loss.gap_ms = loss.gap_ms.max(run * 1000 / u64::from(from.rate));
+    }
+    Ok(loss)
 }
 
 impl fmt::Display for Loss {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "{:24} {:>7} sent {:>7} lost   longest gap {:>5} ms",
-            self.way, self.sent, self.lost, self.longest_gap_ms
-        )
+        let Loss { way, sent, lost, gap_ms } = self;
+        write!(f, "{way:24} {sent:>7} sent {lost:>7} lost, at most {gap_ms:>5} ms long")
     }
-}
-
-fn start(ns: &Ns, to: &[&str]) -> Result<Tool> {
-    let to: String = to.iter().map(|address| format!(" --to {address}")).collect();
-    Tool::stream(ns, "stream", &format!("--port {PORT} --rate {RATE}{to}"))
-}
-
-fn sum(end: &Tool, event: &str, key: &str) -> Result<u64> {
-    let numbers = end.events(event).into_iter().map(|e| e[key].as_u64());
-    numbers.sum::<Option<u64>>().ok_or_else(|| Error::new(format!("`{event}` without `{key}`")))
 }

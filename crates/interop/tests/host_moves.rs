@@ -17,7 +17,7 @@ use siskin_interop::{Error, Result};
 
 const LEAF_AS: u32 = 65_001;
 /// How long a fresh announcement is preferred.
-const HOLD: Duration = Duration::from_secs(30);
+const HOLD: Duration = Duration::from_secs(3);
 /// What may pass between a VM's first frame and the leaf's new route on a busy machine that also runs the router's own
 /// command line. The bench measures what it takes.
 const PROMPTLY: Duration = Duration::from_secs(2);
@@ -89,12 +89,12 @@ fn hypervisor(lab: &Lab, leaf: &Ns, number: u8, keys: &str) -> Result<(Ns, Siski
     let siskin = Siskin::start(
         &ns,
         &format!(
-            "asn = {}\nrouter-id = \"10.0.{number}.2\"\n{}{}{keys}\n\
+            "asn = {}\nrouter-id = \"10.0.{number}.2\"\n{}timers = {{ takeover-hold = \"{}s\" }}\n{keys}\n\
              [peer.up]\naddress = \"10.0.{number}.1\"\nasn = {LEAF_AS}\nimport = \"accept-all\"\n\
              export = \"accept-all\"\n",
             65_100 + u32::from(number),
             hypervisor_tables(),
-            "",
+            HOLD.as_secs(),
         ),
     )?;
     Ok((ns, siskin))

@@ -187,3 +187,91 @@ fn link_bandwidth_sets_the_weights() -> Result {
         Ok(())
     })
 }
+
+/// A loopback behind two upstreams, and what it announces by a session with it: the far router's side.
+const FAR: &str = "203.0.113.9";
+const OUR_LOOPBACK: &str = "10.255.0.2";
+
+/// Two upstreams in the middle that forward, and a router behind both whose loopback they announce.
+fn far_router(lab: &Lab, kind: Kind) -> Result<(Ns, Ns, Ns, Ns)> {
+    let (first, us, second) = chain(lab)?;
+    let far = lab.ns("far")?;
+    lab.link((&first, "eth1", &["10.1.0.1/24"]), (&far, "left", &["10.1.0.9/24"]))?;
+    lab.link((&second, "eth1", &["10.1.1.1/24"]), (&far, "right", &["10.1.1.9/24"]))?;
+    us.addr("lo", &format!("{OUR_LOOPBACK}/32"))?;
+    far.addr("lo", &format!("{FAR}/32"))?;
+    far.addr("lo", &format!("{THEIR_HOST}/32"))?;
+    for (ns, to_us, to_far) in [(&first, "10.0.0.2", "10.1.0.9"), (&second, "10.0.1.2", "10.1.1.9")] {
+        ns.ip(&format!("route add {OUR_LOOPBACK}/32 via {to_us}"))?;
+        ns.ip(&format!("route add {FAR}/32 via {to_far}"))?;
+        ns.ip(&format!("route add {V4} via {to_far}"))?;
+    }
+    for (ours, through) in [("10.0.0.0/24", "10.1.0.1"), ("10.0.1.0/24", "10.1.1.1")] {
+        far.ip(&format!("route add {ours} via {through}"))?;
+    }
+    far.ip(&format!("route add {OUR_LOOPBACK}/32 src {FAR} nexthop via 10.1.0.1 nexthop via 10.1.1.1"))?;
+    for ns in [&us, &far] {
+        let quiet = "net.ipv4.conf.all.rp_filter=0";
+        ns.command("sysctl").args(["-q", "-w", quiet]).status()?;
+    }
+    println!("the far router is {kind:?}");
+    Ok((first, us, second, far))
+}
+
+/// An internal session with a loopback that only BGP leads to; its routes go where the loopback's route goes, follow it at
+/// once and together, and end with it.
+fn behind_a_loopback(kind: Kind) -> Result {
+    lab("recursive", |lab| {
+        let (first_ns, us, second_ns, far_ns) = far_router(lab, kind)?;
+        let loopback = |prepend: u8| -> Result<Vec<Announcement>> {
+            Ok(vec![Announcement { prepend, ..Announcement::plain(&format!("{FAR}/32"))? }])
+        };
+        let mut first = Kind::Frr.start(&first_ns, &peer_config(loopback(0)?))?;
+        let mut second = Kind::Bird.start(&second_ns, &second_config(65_003, loopback(2)?))?;
+        let keys = format!("source = \"{OUR_LOOPBACK}\"\nfamilies = [\"ipv4-unicast\"]\n{OPEN}");
+        let session = peer("far", FAR, OUR_AS, &keys);
+        let siskin = Siskin::start(&us, &format!("{}{session}", open_to_both(65_003)))?;
+        let neighbor = Neighbor::new(ip(OUR_LOOPBACK), OUR_AS).only(siskin_net::Family::Ipv4);
+        let mut routes = vec![Announcement::plain(V4)?];
+        for n in 0..200 {
+            routes.push(Announcement::plain(&format!("10.99.{n}.0/24"))?);
+        }
+        let _far = kind.start(&far_ns, &Config::new(OUR_AS, [203, 0, 113, 9], vec![neighbor], routes))?;
+        siskin.wait_established("far")?;
+        let by = |dst: &str, hop: &str| -> Result<Option<siskin_interop::kernel::KernelRoute>> {
+            Ok(siskin_route(&us, dst)?.filter(|route| route.hops == [hop.to_owned()]))
+        };
+        wait_some("the loopback", SOON, || by(&format!("{FAR}/32"), "10.0.0.1%up0"))?;
+        let before = wait_some("a route by the loopback", SOON, || by(V4, "10.0.0.1%up0"))?;
+        wait_for("the last of them", SOON, || Ok(by("10.99.199.0/24", "10.0.0.1%up0")?.is_some()))?;
+        wait_for("an answer", SOON, || us.pings(THEIR_HOST, 3))?;
+        let shown = siskin.cli_text(&["nexthops"])?;
+        assert!(shown.contains(&format!("(route {FAR}/32)")), "{shown}");
+        // The resolving route goes another way: the routes stay as they are, and what they share follows it.
+        first.announce(&[])?;
+        let after = wait_some("the other way", SOON, || by(V4, "10.0.1.1%up1"))?;
+        assert!(before.nhid.is_some() && before.nhid == after.nhid, "{before:?} {after:?}");
+        wait_for("the last of them", SOON, || Ok(by("10.99.199.0/24", "10.0.1.1%up1")?.is_some()))?;
+        wait_for("an answer that way", SOON, || us.pings(THEIR_HOST, 3))?;
+        first.announce(&loopback(0)?)?;
+        wait_for("the first way again", SOON, || Ok(by(V4, "10.0.0.1%up0")?.is_some()))?;
+        let explained = siskin.cli_text(&["explain", V4])?;
+        assert!(explained.contains("10.0.0.1"), "{explained}");
+        first.announce(&[])?;
+        second.announce(&[])?;
+        wait_for("no way at all", SOON, || Ok(siskin_route(&us, V4)?.is_none()))?;
+        let path = siskin.path_from(V4, "far")?;
+        assert!(path.is_none_or(|path| path["next_hop_reachable"] == false));
+        Ok(())
+    })
+}
+
+#[test]
+fn next_hops_behind_a_loopback_with_frr() -> Result {
+    behind_a_loopback(Kind::Frr)
+}
+
+#[test]
+fn next_hops_behind_a_loopback_with_bird() -> Result {
+    behind_a_loopback(Kind::Bird)
+}

@@ -83,7 +83,7 @@ impl World {
     }
 
     /// Runs `event` under traffic, and some seconds more; prints what was lost.
-    fn under_traffic(&mut self, name: &str, event: impl FnOnce(&mut World) -> Result) -> Result<Vec<Loss>> {
+    fn under_traffic(&mut self, name: &str, event: impl FnOnce(&mut World) -> Result) -> Result<[Loss; 2]> {
         let own = [self.vm.address4(), self.vm.address6()];
         let own = [&*own[0], &*own[1]];
         let streams = Streams::start((&self.upstream_ns, &BEYOND), (self.vm.ns(), &own))?;

@@ -19,7 +19,7 @@ pub use asn::{Asn, ParseAsnError};
 pub use aspa::Aspa;
 pub use family::{Family, FamilyMap, FamilySet};
 pub use host_port::{HostPort, ParseHostPortError};
-pub use nexthop::{GroupTarget, Hop, NextHop, NextHopGroup, Resolution};
+pub use nexthop::{GroupTarget, Hop, NextHop, NextHopAnswer, NextHopGroup, Resolution};
 pub use pattern::NamePattern;
 pub use peer::{BgpIdentifier, PeerId, Role, RouteSource};
 pub use prefix::{ParsePrefixError, Prefix, mask};

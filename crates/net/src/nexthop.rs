@@ -74,6 +74,9 @@ pub enum GroupTarget {
 pub struct NextHopGroup {
     /// Where packets go.
     pub target: GroupTarget,
+    /// What the routes that use it have in common beside where they go: those of one bundle may be sent elsewhere all
+    /// together. 0: nothing.
+    pub bundle: u32,
 }
 
 impl NextHopGroup {
@@ -82,15 +85,15 @@ impl NextHopGroup {
         let mut hops: SmallVec<[Hop; 2]> = hops.into_iter().collect();
         hops.sort_unstable();
         hops.dedup();
-        if hops.is_empty() { None } else { Some(NextHopGroup { target: GroupTarget::Hops(hops) }) }
+        if hops.is_empty() { None } else { Some(NextHopGroup { target: GroupTarget::Hops(hops), bundle: 0 }) }
     }
 
     /// A route that discards silently.
-    pub const BLACKHOLE: NextHopGroup = NextHopGroup { target: GroupTarget::Blackhole };
+    pub const BLACKHOLE: NextHopGroup = NextHopGroup { target: GroupTarget::Blackhole, bundle: 0 };
     /// A route that discards with an ICMP error.
-    pub const UNREACHABLE: NextHopGroup = NextHopGroup { target: GroupTarget::Unreachable };
+    pub const UNREACHABLE: NextHopGroup = NextHopGroup { target: GroupTarget::Unreachable, bundle: 0 };
     /// A route that discards with an ICMP error that names a prohibition.
-    pub const PROHIBIT: NextHopGroup = NextHopGroup { target: GroupTarget::Prohibit };
+    pub const PROHIBIT: NextHopGroup = NextHopGroup { target: GroupTarget::Prohibit, bundle: 0 };
 
     /// The hops; empty for what discards.
     #[must_use]
@@ -109,4 +112,27 @@ pub struct Resolution {
     pub metric: u32,
     /// Where packets for it go.
     pub hops: SmallVec<[Hop; 2]>,
+}
+
+/// What the kernel's routes say of a next hop.
+#[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]
+pub struct NextHopAnswer {
+    /// Where it leads; `None`: nowhere.
+    pub found: Option<Resolution>,
+    /// The length of the kernel route that says so; `None`: there is none. [`NextHopAnswer::FINAL`]: it is on a link of
+    /// ours, and no route counts.
+    pub matched: Option<u8>,
+}
+
+impl NextHopAnswer {
+    /// More than any prefix is long.
+    pub const FINAL: Option<u8> = Some(u8::MAX);
+}
+
+impl From<Option<Resolution>> for NextHopAnswer {
+    /// What is found is on a link; where nothing is, no route covers the next hop.
+    fn from(found: Option<Resolution>) -> NextHopAnswer {
+        let matched = if found.is_some() { NextHopAnswer::FINAL } else { None };
+        NextHopAnswer { found, matched }
+    }
 }

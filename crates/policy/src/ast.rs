@@ -89,10 +89,15 @@ pub(crate) enum Action<S: Stage> {
     Reject(Option<String>),
     SetNumber(Number, u32),
     SetOrigin(Origin),
+    /// The kernel's table.
+    SetTable(u32),
     SetNextHop(NextHopAction),
     AddCommunities(Vec<CommunityValue>),
     RemoveCommunities(S::Communities),
-    Prepend { asn: Asn, times: u8 },
+    Prepend {
+        asn: Asn,
+        times: u8,
+    },
     Call(S::Policy),
 }
 
@@ -221,6 +226,9 @@ impl Irr {
 }
 
 pub(crate) const FAMILIES: &[(&str, Family)] = &[("ipv4", Family::Ipv4), ("ipv6", Family::Ipv6)];
+
+/// Tables that have a name in every kernel.
+pub(crate) const TABLES: &[(&str, u32)] = &[("main", 254), ("default", 253)];
 
 pub(crate) const ORIGINS: &[(&str, Origin)] =
     &[("igp", Origin::Igp), ("egp", Origin::Egp), ("incomplete", Origin::Incomplete)];

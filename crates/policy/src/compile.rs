@@ -208,6 +208,7 @@ impl Compiler<'_> {
             Action::Reject(text) => Action::Reject(text),
             Action::SetNumber(number, value) => Action::SetNumber(number, value),
             Action::SetOrigin(origin) => Action::SetOrigin(origin),
+            Action::SetTable(table) => Action::SetTable(table),
             Action::SetNextHop(next_hop) => Action::SetNextHop(next_hop),
             Action::AddCommunities(values) => Action::AddCommunities(values),
             Action::RemoveCommunities(items) => Action::RemoveCommunities(self.communities(place, items)?),

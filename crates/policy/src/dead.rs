@@ -75,7 +75,7 @@ impl Attributes {
 
     fn changed_by(action: &Action<Bound>) -> Attributes {
         match action {
-            Action::Accept | Action::Reject(_) => Attributes::NONE,
+            Action::Accept | Action::Reject(_) | Action::SetTable(_) => Attributes::NONE,
             Action::SetNumber(number, _) => Attributes::of(*number),
             Action::SetOrigin(_) => Attributes::ORIGIN,
             Action::SetNextHop(_) => Attributes::NEXT_HOP,

@@ -4,7 +4,7 @@ use std::fmt::{self, Display, Formatter, Write};
 
 use crate::ast::{
     Action, AsnField, Comparison, Condition, FAMILIES, Irr, Name, ORIGINS, Parsed, PrefixList, ROLES, Rule,
-    SOURCES, word_of,
+    SOURCES, TABLES, word_of,
 };
 use crate::ast::{CommunityItem, Number};
 use crate::parse::is_word;
@@ -30,6 +30,10 @@ impl Display for Action<Parsed> {
                 quoted(f, text)
             }
             Action::SetNumber(number, value) => write!(f, "set {number} {value}"),
+            Action::SetTable(table) => match TABLES.iter().find(|(_, number)| number == table) {
+                Some((name, _)) => write!(f, "set table {name}"),
+                None => write!(f, "set table {table}"),
+            },
             Action::SetOrigin(origin) => write!(f, "set origin {}", word_of(ORIGINS, origin)),
             Action::SetNextHop(next_hop) => write!(f, "set next-hop {next_hop}"),
             Action::AddCommunities(values) => {

@@ -213,6 +213,7 @@ impl<'a, F: Facts + ?Sized, O: Observer> Run<'a, F, O> {
             Action::SetNumber(Number::Weight, value) if now.weight != *value => {
                 self.state.change().weight = *value;
             }
+            Action::SetTable(table) if now.table != *table => self.state.change().table = *table,
             Action::SetOrigin(origin) if now.origin != *origin => self.state.change().origin = *origin,
             Action::SetNextHop(next_hop) => self.state.next_hop = *next_hop,
             Action::AddCommunities(values) => {

@@ -132,11 +132,13 @@ impl Observer for Notes {
 /// What differs, in words.
 fn differences(before: &PathAttributes, after: &PathAttributes) -> Vec<String> {
     let number = |value: Option<u32>| value.map_or_else(|| "unset".to_owned(), |n| n.to_string());
+    let table = |attributes: &PathAttributes| number(Some(attributes.table).filter(|table| *table != 0));
     let origin = |attributes: &PathAttributes| word_of(ORIGINS, &attributes.origin).to_owned();
     let values = [
         ("local-pref", number(before.local_pref), number(after.local_pref)),
         ("med", number(before.med), number(after.med)),
         ("weight", before.weight.to_string(), after.weight.to_string()),
+        ("table", table(before), table(after)),
         ("origin", origin(before), origin(after)),
         ("as-path", before.as_path.to_string(), after.as_path.to_string()),
     ];

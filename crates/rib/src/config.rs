@@ -31,6 +31,10 @@ pub struct RibConfig {
     pub multipath: Multipath,
     /// How many paths may share the load, at least 1.
     pub max_paths: u16,
+    /// The kernel's table of routes that name none, so that one that names it is no different from them.
+    pub kernel_table: u32,
+    /// A next hop may be reached by a default route of ours.
+    pub resolve_via_default: bool,
     /// Seed of every hash whose keys peers choose; random for each process. [`Rib::configure`](crate::Rib::configure)
     /// does not change it.
     pub hash_seed: u64,

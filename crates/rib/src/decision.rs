@@ -59,6 +59,8 @@ const TIE_BREAK: [Step; 3] = [Step::RouterId, Step::ClusterListLength, Step::Pee
 pub enum NotShared {
     /// It leads through another neighbouring AS than the best, and `multipath` is `same-as`.
     OtherNeighborAs,
+    /// It is for another table of the kernel.
+    OtherTable,
     /// `max-paths` others share it already.
     MaxPaths,
     /// It, or the best, is not forwarded to next hops.
@@ -72,6 +74,8 @@ pub(crate) struct Candidate {
     pub(crate) peer: PeerId,
     pub(crate) key: DecisionKey,
     pub(crate) weight: u32,
+    /// The kernel's table it is for.
+    pub(crate) table: u32,
     /// It is a route of our own.
     pub(crate) local: bool,
     pub(crate) external: bool,
@@ -254,6 +258,8 @@ fn share(candidates: &mut [Candidate], sharing: Sharing, observer: &mut impl Obs
             Some(NotShared::NotForwarded)
         } else if sharing.multipath == Multipath::SameAs && own.key.neighbor_as != best.key.neighbor_as {
             Some(NotShared::OtherNeighborAs)
+        } else if own.table != best.table {
+            Some(NotShared::OtherTable)
         } else if selected >= usize::from(sharing.max_paths) {
             Some(NotShared::MaxPaths)
         } else {

@@ -61,6 +61,8 @@ pub struct ImportProfile {
     pub enforce_first_as: bool,
     /// LOCAL_PREF given before policy.
     pub local_pref: Option<u32>,
+    /// The kernel's table its routes are for, unless policy sets one; 0: that of the configuration.
+    pub table: u32,
     /// Communities added before policy.
     pub communities: Vec<CommunityValue>,
     /// Our addresses, sorted: a next hop among them is refused.
@@ -99,6 +101,7 @@ impl ImportProfile {
             cluster_id: 0,
             enforce_first_as: false,
             local_pref: None,
+            table: 0,
             communities: Vec::new(),
             own_addresses: Arc::new([]),
             address: None,
@@ -191,13 +194,16 @@ impl ImportProfile {
         SetVerdict::Passed { stage, word, attributes }
     }
 
-    /// What is set whatever the policy says: LOCAL_PREF, communities, OTC (RFC 9234 section 5).
+    /// What is set whatever the policy says: LOCAL_PREF, the table, communities, OTC (RFC 9234 section 5).
     pub(crate) fn prepare<'a>(&self, received: &'a PathAttributes) -> Cow<'a, PathAttributes> {
         let mut attributes = Cow::Borrowed(received);
         if let Some(local_pref) = self.local_pref
             && received.local_pref != Some(local_pref)
         {
             attributes.to_mut().local_pref = Some(local_pref);
+        }
+        if received.table != self.table {
+            attributes.to_mut().table = self.table;
         }
         for community in &self.communities {
             if !community.is_in(&attributes) {

@@ -31,10 +31,10 @@ pub use import::{
     RpkiMode, Touched,
 };
 pub use mobility::HostMark;
-pub use nexthop::NextHopRequest;
+pub use nexthop::{GroupMove, NextHopRequest};
 pub use peers::PathCounts;
 pub use rib::{
     CheckOutcome, Cursor, ExplainedPath, Explanation, ExportOutcome, ExportedRoute, FibUpdate, HostNews,
-    Judged, LimitEvent, LimitKind, LimitOf, Lost, Memory, Page, PathView, PeerCounts, PolicyTrace,
-    RemoteHost, Rib, RibEvent, Route, TableCounts, View,
+    Judged, KernelVerdict, LimitEvent, LimitKind, LimitOf, Lost, Memory, NextHopView, Page, PathView,
+    PeerCounts, PolicyTrace, RemoteHost, Rib, RibEvent, Route, TableCounts, View,
 };

@@ -1,16 +1,20 @@
 //! Next-hop tracking: which next hops paths use, whether they can be reached, and the groups they make in the kernel.
 //!
 //! The table asks for a next hop to be tracked when the first usable path names it, and lets it go with the last. How it
-//! is resolved (connected networks, kernel routes) is the matter of who answers.
+//! is resolved by connected networks and kernel routes is the matter of who answers; by routes here, of `rib::recursion`.
+//! Groups through next hops that are on no link of ours are bundles, each with a number of its own, and change together.
 
+use std::collections::BTreeSet;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;
-use siskin_net::{Hop, NextHop, NextHopGroup, Resolution};
+use siskin_net::{Family, Hop, NextHop, NextHopAnswer, NextHopGroup, Prefix, Resolution};
 use smallvec::SmallVec;
 
 use crate::slab::{Slab, Slot};
+use crate::table::DestId;
 
 /// A change of interest in a next hop.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -19,6 +23,15 @@ pub enum NextHopRequest {
     Track(NextHop),
     /// No path uses it any more.
     Untrack(NextHop),
+}
+
+/// All routes of a group go another way from now on: their next hops are reached otherwise.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct GroupMove {
+    /// The group as it was handed over.
+    pub from: Arc<NextHopGroup>,
+    /// The same bundle's from now on.
+    pub to: Arc<NextHopGroup>,
 }
 
 /// The number of a next hop.
@@ -47,7 +60,11 @@ impl Slot for Entry {
 #[derive(Clone, Debug)]
 struct Details {
     next_hop: NextHop,
+    /// What the kernel's routes say.
+    answer: NextHopAnswer,
     resolution: Option<Resolution>,
+    /// The destination whose route says so.
+    via: Option<(Family, DestId)>,
     /// Somebody was asked to track it.
     tracked: bool,
     /// And has answered.
@@ -70,6 +87,12 @@ pub(crate) struct NextHopTable {
     index: HashMap<NextHop, NhId, FixedState>,
     touched: Vec<NhId>,
     groups: HashMap<Ways, Option<Arc<NextHopGroup>>, FixedState>,
+    /// Groups that became other ones since they were last taken.
+    moved: Vec<GroupMove>,
+    /// The newest number of a bundle.
+    bundle: u32,
+    /// Tracked next hops that are on no link of ours, so that routes here may lead to them: family and bits of the address.
+    open: BTreeSet<(Family, u128, NhId)>,
 }
 
 impl NextHopTable {
@@ -81,6 +104,9 @@ impl NextHopTable {
             index: HashMap::with_hasher(state()),
             touched: Vec::new(),
             groups: HashMap::with_hasher(state()),
+            moved: Vec::new(),
+            bundle: 0,
+            open: BTreeSet::new(),
         }
     }
 
@@ -97,8 +123,15 @@ impl NextHopTable {
         }
         // Nowhere is always reached, and nobody need be asked the way.
         let resolution = next_hop.is_discard().then(Resolution::default);
-        self.details[slot] =
-            Some(Details { next_hop, resolution, tracked: false, answered: false, touched: false });
+        self.details[slot] = Some(Details {
+            next_hop,
+            answer: NextHopAnswer::default(),
+            resolution,
+            via: None,
+            tracked: false,
+            answered: false,
+            touched: false,
+        });
         self.index.insert(next_hop, id);
         id
     }
@@ -179,7 +212,9 @@ impl NextHopTable {
                     NextHopRequest::Track(details.next_hop)
                 } else {
                     // The answer would grow old unseen.
-                    details.resolution = None;
+                    (details.answer, details.resolution, details.via) = Default::default();
+                    let host = Prefix::host(details.next_hop.address);
+                    self.open.remove(&(host.family(), host.bits(), id));
                     NextHopRequest::Untrack(details.next_hop)
                 });
             }
@@ -188,20 +223,85 @@ impl NextHopTable {
         requests
     }
 
-    /// Notes what is known of a tracked next hop; its number if that is news.
-    pub(crate) fn set(&mut self, next_hop: NextHop, resolution: Option<Resolution>) -> Option<NhId> {
+    /// Notes what the kernel's routes say of a tracked next hop; its number if that is news.
+    pub(crate) fn set(&mut self, next_hop: NextHop, answer: NextHopAnswer) -> Option<NhId> {
         let id = *self.index.get(&next_hop)?;
         let details = self.details.get_mut(id.0 as usize)?.as_mut()?;
-        if !details.tracked {
+        if !details.tracked || details.answered && details.answer == answer {
             return None;
         }
         details.answered = true;
-        if details.resolution == resolution {
-            return None;
-        }
-        details.resolution = resolution;
-        self.groups.clear();
+        details.answer = answer;
+        let host = Prefix::host(next_hop.address);
+        let key = (host.family(), host.bits(), id);
+        if details.is_open() {
+            self.open.insert(key)
+        } else {
+            self.open.remove(&key)
+        };
         Some(id)
+    }
+
+    /// Notes where a next hop leads, by all that is known; true if it did not before.
+    pub(crate) fn update(
+        &mut self,
+        id: NhId,
+        resolution: Option<Resolution>,
+        via: Option<(Family, DestId)>,
+    ) -> bool {
+        let Some(details) = self.details.get_mut(id.0 as usize).and_then(Option::as_mut) else {
+            return false;
+        };
+        if !details.tracked || (&details.resolution, details.via) == (&resolution, via) {
+            return false;
+        }
+        (details.resolution, details.via) = (resolution, via);
+        self.regroup(id);
+        true
+    }
+
+    /// What the kernel's routes say of a next hop.
+    pub(crate) fn answer(&self, id: NhId) -> Option<&Resolution> {
+        self.details(id)?.answer.found.as_ref()
+    }
+
+    /// The destination by whose route a next hop is reached.
+    #[inline]
+    pub(crate) fn via(&self, id: NhId) -> Option<(Family, DestId)> {
+        self.details(id)?.via
+    }
+
+    /// The address of a next hop that routes here may lead to, and how long the kernel's match is.
+    pub(crate) fn open(&self, id: NhId) -> Option<(IpAddr, Option<u8>)> {
+        let details = self.details(id).filter(|details| details.tracked && details.answered)?;
+        details.is_open().then_some((details.next_hop.address, details.answer.matched))
+    }
+
+    /// Whether a next hop is in use and nobody has said how it is reached.
+    pub(crate) fn is_unanswered(&self, id: NhId) -> bool {
+        self.details(id).is_some_and(|d| !d.next_hop.is_discard() && (d.touched || d.tracked && !d.answered))
+    }
+
+    /// Whether routes here matter to no next hop.
+    #[inline]
+    pub(crate) fn all_found(&self) -> bool {
+        self.open.is_empty()
+    }
+
+    /// The next hops within a prefix that routes here may lead to.
+    pub(crate) fn within(&self, prefix: Prefix) -> impl Iterator<Item = NhId> + '_ {
+        let rest = u128::MAX.checked_shr(prefix.len().into()).unwrap_or(0);
+        let first = (prefix.family(), prefix.bits(), NhId(0));
+        let last = (prefix.family(), prefix.bits() | rest, NhId(u32::MAX));
+        self.open.range(first..=last).map(|(_, _, id)| *id)
+    }
+
+    /// Every next hop that is tracked, where it leads, and by which destination.
+    pub(crate) fn tracked(
+        &self,
+    ) -> impl Iterator<Item = (NextHop, Option<&Resolution>, Option<(Family, DestId)>)> {
+        let tracked = self.details.iter().flatten().filter(|details| details.tracked);
+        tracked.map(|details| (details.next_hop, details.resolution.as_ref(), details.via))
     }
 
     /// Whether nobody is to be asked, and all who were have answered.
@@ -237,7 +337,13 @@ impl NextHopTable {
         if let Some(group) = self.groups.get(ways) {
             return group.clone();
         }
-        let group = self.build_group(ways).map(Arc::new);
+        // Ways over links of ours change with their links; of all others what leads to them may.
+        let bundled = ways.iter().any(|(id, _)| self.open(*id).is_some());
+        if bundled {
+            self.bundle = self.bundle.wrapping_add(1).max(1);
+        }
+        let bundle = if bundled { self.bundle } else { 0 };
+        let group = self.build_group(ways).map(|group| Arc::new(NextHopGroup { bundle, ..group }));
         if self.groups.len() >= MAX_GROUPS {
             self.groups.clear();
         }
@@ -245,13 +351,38 @@ impl NextHopTable {
         group
     }
 
+    /// Makes the groups anew in which a next hop has a part, each within its bundle.
+    fn regroup(&mut self, id: NhId) {
+        let concerned = |ways: &&Ways| ways.iter().any(|(way, _)| *way == id);
+        let ways: Vec<Ways> = self.groups.keys().filter(concerned).cloned().collect();
+        for ways in ways {
+            let Some(Some(from)) = self.groups.remove(&ways) else { continue };
+            if from.bundle == 0 {
+                continue;
+            }
+            if let Some(group) = self.build_group(&ways) {
+                let to = Arc::new(NextHopGroup { bundle: from.bundle, ..group });
+                if to != from {
+                    // Nobody takes them; what each route is told later says the same.
+                    if self.moved.len() >= MAX_GROUPS {
+                        self.moved.clear();
+                    }
+                    self.moved.push(GroupMove { from, to: to.clone() });
+                }
+                self.groups.insert(ways, Some(to));
+            }
+        }
+    }
+
+    /// The groups that became other ones since the last call.
+    pub(crate) fn take_moved(&mut self) -> Vec<GroupMove> {
+        std::mem::take(&mut self.moved)
+    }
+
     /// As [`NextHopTable::group`], without remembering it.
     pub(crate) fn build_group(&self, ways: &[(NhId, u64)]) -> Option<NextHopGroup> {
         let known = ways.iter().filter_map(|(id, bandwidth)| Some((self.resolution(*id)?, *bandwidth)));
-        if ways.iter().all(|(_, bandwidth)| *bandwidth == 0) {
-            return NextHopGroup::from_hops(known.flat_map(|(r, _)| r.hops.iter().copied()));
-        }
-        NextHopGroup::from_hops(weighted(known))
+        NextHopGroup::from_hops(share(&known.collect::<SmallVec<[_; 4]>>()))
     }
 
     /// How many next hops are known.
@@ -267,6 +398,37 @@ impl NextHopTable {
             + self.index.allocation_size()
             + self.groups.allocation_size()
     }
+}
+
+impl Details {
+    /// Whether routes here may lead to it: it is on no link of ours.
+    fn is_open(&self) -> bool {
+        let link_local =
+            matches!(self.next_hop.address, IpAddr::V6(address) if address.is_unicast_link_local());
+        self.tracked
+            && !link_local
+            && !self.next_hop.is_discard()
+            && !self.next_hop.address.is_unspecified()
+            && self.answer.matched != NextHopAnswer::FINAL
+    }
+}
+
+/// What stands for a bandwidth where none is told, and divides well.
+const EQUAL: u64 = 720_720;
+
+/// The hops of next hops that share the load, each next hop with its bandwidth; where none is told (0) all parts are equal.
+/// A next hop that itself has several ways shares its part out among them.
+pub(crate) fn share(known: &[(&Resolution, u64)]) -> Vec<Hop> {
+    if known.iter().any(|(_, bandwidth)| *bandwidth != 0) {
+        return weighted(known.iter().copied());
+    }
+    if known.len() > 1 && known.iter().any(|(way, _)| way.hops.len() > 1) {
+        return weighted(known.iter().map(|(way, _)| (*way, EQUAL)));
+    }
+    let mut hops: Vec<Hop> = known.iter().flat_map(|(way, _)| way.hops.iter().copied()).collect();
+    hops.sort_unstable();
+    hops.dedup();
+    hops
 }
 
 /// Hops with weights in proportion to the bandwidth of their links: exactly where that can be, else as near as 1 to 256
@@ -354,14 +516,15 @@ mod tests {
     #[test]
     fn an_answer_nobody_asked_for_is_ignored() {
         let mut table = NextHopTable::new(1);
-        let resolution = Resolution { metric: 5, hops: SmallVec::new() };
-        assert_eq!(table.set(next_hop(1), Some(resolution.clone())), None);
+        let answer = NextHopAnswer::from(Some(Resolution { metric: 5, hops: SmallVec::new() }));
+        assert_eq!(table.set(next_hop(1), answer.clone()), None);
         let id = table.acquire(next_hop(1));
-        assert_eq!(table.set(next_hop(1), Some(resolution.clone())), None);
+        assert_eq!(table.set(next_hop(1), answer.clone()), None);
         table.add_user(id);
         table.take_requests();
-        assert_eq!(table.set(next_hop(1), Some(resolution.clone())), Some(id));
-        assert_eq!(table.set(next_hop(1), Some(resolution)), None, "no news");
+        assert_eq!(table.set(next_hop(1), answer.clone()), Some(id));
+        assert_eq!(table.set(next_hop(1), answer.clone()), None, "no news");
+        assert!(table.update(id, answer.found.clone(), None) && !table.update(id, answer.found, None));
         assert_eq!(table.metric(id), Some(5));
     }
 }

@@ -173,7 +173,7 @@ impl Node {
     pub fn drain_fib(&mut self, max: usize) -> bool {
         let mut updates = Vec::new();
         let more = self.rib.drain_fib(max, &mut updates);
-        for FibUpdate { prefix, target } in updates {
+        for FibUpdate { prefix, target, .. } in updates {
             match target {
                 Some(group) => self.kernel.insert(prefix, (*group).clone()),
                 None => self.kernel.remove(&prefix),

@@ -1,6 +1,6 @@
 //! The form tables keep: one run of bytes a distinct set of attributes.
 //!
-//! First what is ours or belongs to a message rather than to the set on the wire (next hop, interface, weight,
+//! First what is ours or belongs to a message rather than to the set on the wire (next hop, interface, weight, table,
 //! prepends), then the
 //! attributes as a four-octet speaker is sent them, each with flags, code and length, by code; unknown ones last. Writing
 //! an UPDATE is mostly a copy of it. The form is canonical: equal values give equal bytes and the other way round, for
@@ -13,6 +13,7 @@
 //! | 16 | its link-local address |
 //! | 4 | its interface |
 //! | 4 | weight |
+//! | 4 | table |
 //! | 1 | prepends at the border of the AS |
 //! | the rest | attributes, NEXT_HOP and MP_REACH_NLRI left out |
 
@@ -28,18 +29,20 @@ const IPV6_NEXT_HOP: u8 = 1;
 const LINK_LOCAL: u8 = 2;
 const INTERFACE: u8 = 4;
 const WEIGHT: u8 = 8;
+const TABLE: u8 = 16;
 const BORDER_PREPEND: u8 = 32;
 
 /// Appends the compact form of `attributes` to `out`.
 pub fn encode(attributes: &PathAttributes, out: &mut Vec<u8>) {
     let NextHop { address, link_local, interface } = attributes.next_hop;
-    let weight = attributes.weight;
+    let PathAttributes { weight, table, .. } = *attributes;
     let bit = |present: bool, bit: u8| if present { bit } else { 0 };
     out.push(
         bit(address.is_ipv6(), IPV6_NEXT_HOP)
             | bit(link_local.is_some(), LINK_LOCAL)
             | bit(interface != 0, INTERFACE)
             | bit(weight != 0, WEIGHT)
+            | bit(table != 0, TABLE)
             | bit(attributes.border_prepend != 0, BORDER_PREPEND),
     );
     match address {
@@ -49,7 +52,7 @@ pub fn encode(attributes: &PathAttributes, out: &mut Vec<u8>) {
     if let Some(local) = link_local {
         out.extend_from_slice(&local.octets());
     }
-    for number in [interface, weight] {
+    for number in [interface, weight, table] {
         if number != 0 {
             out.extend_from_slice(&number.to_be_bytes());
         }
@@ -130,6 +133,8 @@ pub struct Parts<'a> {
     pub next_hop: NextHop,
     /// The weight.
     pub weight: u32,
+    /// The kernel's table.
+    pub table: u32,
     /// Prepends at the border of the AS.
     pub border_prepend: u8,
     /// The attributes as a four-octet speaker is sent them, without NEXT_HOP and MP_REACH_NLRI; for
@@ -148,11 +153,13 @@ pub fn parts(compact: &[u8]) -> Option<Parts<'_>> {
     };
     let link_local =
         if bits & LINK_LOCAL == 0 { None } else { Some(Ipv6Addr::from(*take::<16>(&mut rest)?)) };
-    let interface = if bits & INTERFACE == 0 { 0 } else { u32::from_be_bytes(*take::<4>(&mut rest)?) };
-    let weight = if bits & WEIGHT == 0 { 0 } else { u32::from_be_bytes(*take::<4>(&mut rest)?) };
+    let mut number = |bit| {
+        if bits & bit == 0 { Some(0) } else { Some(u32::from_be_bytes(*take::<4>(&mut rest)?)) }
+    };
+    let (interface, weight, table) = (number(INTERFACE)?, number(WEIGHT)?, number(TABLE)?);
     let [border_prepend] = if bits & BORDER_PREPEND == 0 { [0] } else { *take::<1>(&mut rest)? };
     let next_hop = NextHop { address, link_local, interface };
-    Some(Parts { next_hop, weight, border_prepend, attributes: rest })
+    Some(Parts { next_hop, weight, table, border_prepend, attributes: rest })
 }
 
 fn take<'a, const N: usize>(rest: &mut &'a [u8]) -> Option<&'a [u8; N]> {
@@ -165,7 +172,7 @@ fn take<'a, const N: usize>(rest: &mut &'a [u8]) -> Option<&'a [u8; N]> {
 #[must_use]
 pub fn decode(compact: &[u8]) -> PathAttributes {
     let mut gathered = Gathered::new(false);
-    let Some(Parts { next_hop, weight, border_prepend, attributes: mut run }) = parts(compact) else {
+    let Some(Parts { next_hop, weight, table, border_prepend, attributes: mut run }) = parts(compact) else {
         return gathered.attributes;
     };
     let ctx = DecodeContext::trusted();
@@ -181,6 +188,7 @@ pub fn decode(compact: &[u8]) -> PathAttributes {
     }
     gathered.attributes.next_hop = next_hop;
     gathered.attributes.weight = weight;
+    gathered.attributes.table = table;
     gathered.attributes.border_prepend = border_prepend;
     gathered.attributes
 }

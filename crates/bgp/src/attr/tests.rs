@@ -195,7 +195,8 @@ pub(crate) fn any_attributes() -> impl Strategy<Value = PathAttributes> {
         (0..3u8, any_path(), any_next_hop(), any::<Option<u32>>(), any::<Option<u32>>(), any::<bool>());
     let second = (any::<Option<(u32, u32)>>(), list(80), proptest::collection::vec(any::<u64>(), 0..5));
     let third = (proptest::collection::vec(any::<(u32, u32, u32)>(), 0..30), any::<Option<u32>>(), list(4));
-    let ours = (prop_oneof![Just(0u32), any::<u32>()], prop_oneof![Just(0u8), any::<u8>()]);
+    let number = || prop_oneof![Just(0u32), any::<u32>()];
+    let ours = (number(), number(), prop_oneof![Just(0u8), any::<u8>()]);
     let fourth = (any::<Option<u32>>(), any_unknown(), ours);
     (first, second, third, fourth).prop_map(|(first, second, third, fourth)| PathAttributes {
         origin: [Origin::Igp, Origin::Egp, Origin::Incomplete][usize::from(first.0)],
@@ -215,7 +216,8 @@ pub(crate) fn any_attributes() -> impl Strategy<Value = PathAttributes> {
         otc: fourth.0.map(|asn| Asn(asn.max(1))),
         unknown: fourth.1,
         weight: fourth.2.0,
-        border_prepend: fourth.2.1,
+        table: fourth.2.1,
+        border_prepend: fourth.2.2,
     })
 }
 

@@ -86,6 +86,8 @@ pub struct PathAttributes {
     pub unknown: Vec<UnknownAttribute>,
     /// Local weight, higher wins before LOCAL_PREF; never sent.
     pub weight: u32,
+    /// The kernel's table the route is for; 0: that of the configuration. Never sent.
+    pub table: u32,
     /// Our AS number is put before the path this many times more when it is told to another AS; never sent.
     pub border_prepend: u8,
 }
@@ -110,6 +112,7 @@ impl PathAttributes {
             otc: None,
             unknown: Vec::new(),
             weight: 0,
+            table: 0,
             border_prepend: 0,
         }
     }

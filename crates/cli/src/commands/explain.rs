@@ -127,5 +127,12 @@ fn kernel(explanation: &Explanation, look: Look) -> String {
     if let Some(error) = &kernel.error {
         table.row([Cell::default(), Cell::toned(Tone::Bad, error.as_str())]);
     }
-    table.take(look)
+    let mut text = table.take(look);
+    if let Some(policy) = &kernel.policy {
+        let judgement = import::Judgement { checks: &[], policy: Some(policy), rejected: None, changes: &[] };
+        let mut rules = Table::new(["", "", "", ""]).indented(2);
+        import::lines(judgement).into_iter().for_each(|line| rules.row(line));
+        text += &rules.take(look);
+    }
+    text
 }

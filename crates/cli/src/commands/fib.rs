@@ -1,6 +1,6 @@
 //! `siskin fib`, `siskin nexthops`.
 
-use siskin_api::{FibCheck, FibFault, FibRoute, FibState, Hop, NextHops, RouteKind};
+use siskin_api::{FibCheck, FibFault, FibRoute, FibState, Hop, NextHops, RouteKind, TrackedNextHop};
 
 use super::routes::{each_page, stream_json};
 use crate::args::{FibArguments, FibWord};
@@ -134,6 +134,16 @@ pub(super) fn hop_list(hops: &[Hop]) -> Vec<String> {
         .collect()
 }
 
+/// The hops of a BGP next hop, and the route of ours that leads to them.
+fn tracked_way(hop: &TrackedNextHop) -> String {
+    let hops = hop_list(&hop.hops).join(", ");
+    match hop.via {
+        Some(prefix) if hops.is_empty() => format!("route {prefix}"),
+        Some(prefix) => format!("{hops} (route {prefix})"),
+        None => hops,
+    }
+}
+
 /// Next-hop objects, then the next hops of BGP paths.
 pub(super) fn render_nexthops(nexthops: &NextHops, look: Look) -> String {
     let mut text = String::new();
@@ -168,7 +178,7 @@ pub(super) fn render_nexthops(nexthops: &NextHops, look: Look) -> String {
             if hop.reachable { Cell::toned(Tone::Good, "yes") } else { Cell::toned(Tone::Bad, "no") },
             Cell::number(or_dash(hop.metric)),
             Cell::number(or_dash(hop.paths.map(number))),
-            hop_list(&hop.hops).join(", ").into(),
+            tracked_way(hop).into(),
         ]);
     }
     if !tracked.is_empty() {

@@ -284,6 +284,7 @@ pub(super) fn attribute_list(attributes: &Attributes) -> Vec<(&'static str, Stri
         ("MULTI_EXIT_DISC", a.med.map(|m| m.to_string())),
         ("LOCAL_PREF", a.local_pref.map(|l| l.to_string())),
         ("weight", (a.weight > 0).then(|| number(a.weight.into()))),
+        ("table", a.table.map(|table| table.to_string())),
         ("COMMUNITIES", list(&a.communities)),
         ("LARGE_COMMUNITY", list(&a.large_communities)),
         ("EXTENDED COMMUNITIES", list(&a.ext_communities)),

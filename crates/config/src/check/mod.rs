@@ -82,7 +82,7 @@ pub(crate) fn check(
     // Without a router AS the peers are still worth checking; AS 0 stands in and goes nowhere.
     let local_asn = router.as_ref().map(|r| r.asn).unwrap_or_default();
     let policies = policy::compile(&raw, local_asn, running.map(|config| &*config.policies), checker.report);
-    let kernel = kernel(raw.kernel.map(|(_, raw)| raw).unwrap_or_default());
+    let kernel = checker.kernel(raw.kernel.map(|(_, raw)| raw).unwrap_or_default(), &policies);
     let api = api(raw.api.map(|(_, raw)| raw).unwrap_or_default());
     let rpki = checker.rpki(raw.rpki);
     checker.conditions_without_data(&raw.policies, &policies, &rpki);
@@ -189,19 +189,30 @@ impl Checker<'_> {
         }
         seen.into_iter().map(|address| address.value).collect()
     }
-}
 
-fn kernel(raw: RawKernel) -> Kernel {
-    Kernel {
-        install: raw.install.is_none_or(|i| i.value),
-        table: raw.table.map_or(254, |t| t.value),
-        metric: raw.metric.map_or(32, |m| m.value),
-        max_paths: raw.max_paths.map_or(16, |m| m.value),
-        nexthop_groups: raw.nexthop_groups.is_none_or(|n| n.value),
-        nexthop_compat_mode: raw.nexthop_compat_mode.map_or(CompatMode::Keep, |m| m.value),
-        mtu: raw.mtu.map(|m| m.value),
-        prefsrc: raw.prefsrc.map_or_else(|| FamilyMap::<Option<IpAddr>>::from_fn(|_| None), |p| p.value),
-        on_stop: raw.on_stop.map_or(OnStop::Keep, |o| o.value),
+    fn kernel(&mut self, raw: RawKernel, policies: &policy::Policies) -> Kernel {
+        let max_paths = raw.max_paths.map_or(16, |m| m.value);
+        if let Some(groups) = &raw.resilient_groups
+            && groups.value.is_some_and(|groups| groups.buckets < max_paths)
+        {
+            self.report
+                .error(groups.at, "a resilient group needs a bucket for each next hop")
+                .label(format!("fewer than `max-paths`, which is {max_paths}"));
+        }
+        Kernel {
+            install: raw.install.is_none_or(|i| i.value),
+            table: raw.table.map_or(254, |t| t.value),
+            metric: raw.metric.map_or(32, |m| m.value),
+            max_paths,
+            nexthop_groups: raw.nexthop_groups.is_none_or(|n| n.value),
+            resilient_groups: raw.resilient_groups.and_then(|r| r.value),
+            nexthop_compat_mode: raw.nexthop_compat_mode.map_or(CompatMode::Keep, |m| m.value),
+            mtu: raw.mtu.map(|m| m.value),
+            prefsrc: raw.prefsrc.map_or_else(|| FamilyMap::<Option<IpAddr>>::from_fn(|_| None), |p| p.value),
+            on_stop: raw.on_stop.map_or(OnStop::Keep, |o| o.value),
+            policy: raw.policy.and_then(|policy| policies.find(&policy, self.report)),
+            resolve_via_default: raw.resolve_via_default.is_some_and(|r| r.value),
+        }
     }
 }
 

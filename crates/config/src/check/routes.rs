@@ -63,6 +63,7 @@ impl Checker<'_> {
                 .map_or(external && role != Some(Role::RouteServer), |e| e.value),
             local_pref: keys.local_pref.map(|l| l.value),
             med: keys.med.map(|m| m.value),
+            table: keys.table.map(|t| t.value),
             prepend: keys.prepend.map_or(0, |p| p.value),
             communities_in,
             communities_out,

@@ -34,7 +34,7 @@ pub use local::{
     Communities, Guard, HostRoutes, Originate, OriginateKernel, Redistribute, Redistribution, Vm,
 };
 pub use peer::{DynamicPeer, Endpoint, Peer};
-pub use router::{Api, CompatMode, Kernel, Multipath, OnStop, Router};
+pub use router::{Api, CompatMode, Kernel, Multipath, OnStop, ResilientGroups, Router};
 pub use routes::{Bfd, NextHopMode, PolicyChoice, RouteSettings};
 pub use rule::{Mark, Rule};
 pub use secret::Secret;

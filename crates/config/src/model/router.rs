@@ -2,9 +2,12 @@
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
 
 use serde::Serialize;
 use siskin_net::{Asn, BgpIdentifier, FamilyMap};
+use siskin_policy::Compiled;
 
 use super::serialize;
 
@@ -51,6 +54,9 @@ pub struct Kernel {
     pub max_paths: u16,
     /// Whether kernel next-hop objects are used; otherwise next hops stand in every route.
     pub nexthop_groups: bool,
+    /// Groups that keep flows on their next hops; `None`: the kernel's usual ones.
+    #[serde(serialize_with = "serialize::off_option")]
+    pub resilient_groups: Option<ResilientGroups>,
     /// What becomes of `net.ipv4.nexthop_compat_mode`.
     pub nexthop_compat_mode: CompatMode,
     /// The largest packet along our routes, in bytes; `None`: that of the link.
@@ -61,6 +67,32 @@ pub struct Kernel {
     pub prefsrc: FamilyMap<Option<IpAddr>>,
     /// What happens to our routes at a clean stop.
     pub on_stop: OnStop,
+    /// Which routes are installed, and in which table; `None`: all, in the table they are for.
+    #[serde(serialize_with = "serialize::policy_option", skip_serializing_if = "Option::is_none")]
+    pub policy: Option<Arc<Compiled>>,
+    /// Whether a next hop may be reached by a default route.
+    pub resolve_via_default: bool,
+}
+
+/// Groups of the kernel that keep flows on their next hops where others come and go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct ResilientGroups {
+    /// How many buckets a group has, at least `max-paths`.
+    pub buckets: u16,
+    /// How long a bucket must be without traffic before it may go to another next hop.
+    #[serde(serialize_with = "serialize::duration")]
+    pub idle: Duration,
+    /// After how long a next hop gets the buckets it lacks although they have traffic; zero: never.
+    #[serde(serialize_with = "serialize::duration")]
+    pub unbalanced: Duration,
+}
+
+impl Default for ResilientGroups {
+    /// 128 buckets, which move after a minute without traffic.
+    fn default() -> ResilientGroups {
+        ResilientGroups { buckets: 128, idle: Duration::from_secs(60), unbalanced: Duration::ZERO }
+    }
 }
 
 /// What becomes of `net.ipv4.nexthop_compat_mode` at the start.

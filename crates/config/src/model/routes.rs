@@ -51,6 +51,9 @@ pub struct RouteSettings {
     pub med: Option<u32>,
     /// How often our AS is prepended to what is given, 0 to 25.
     pub prepend: u8,
+    /// The kernel's table of what is taken, before `import`; `None`: `kernel.table`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub table: Option<u32>,
     /// Communities added to what is taken, before `import`.
     #[serde(skip_serializing_if = "Communities::is_empty")]
     pub communities_in: Communities,

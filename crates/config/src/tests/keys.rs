@@ -191,6 +191,52 @@ fn a_link_local_peer_needs_its_link() {
 }
 
 #[test]
+fn tables_of_peers_and_the_policy_of_the_kernel() {
+    assert_eq!(peer("").routes.table, None);
+    assert_eq!(peer("table = 100").routes.table, Some(100));
+    assert_eq!(peer("table = 'main'").routes.table, Some(254));
+    let text = "[peer-group.tenants]\ntable = 7\n\n[peer.a]\ngroup = 'tenants'\naddress = '192.0.2.1'\nasn = 65001\n\
+                [dynamic-peer.b]\ngroup = 'tenants'\nrange = '10.0.0.0/8'\nasn = 65002\n";
+    let loaded = config(&with_router(text));
+    assert_eq!(loaded.peers["a"].routes.table, Some(7));
+    assert_eq!(loaded.dynamic_peers["b"].routes.table, Some(7));
+    let wrong =
+        check(&with_router("[peer.a]\naddress = '192.0.2.1'\nasn = 65001\ntable = 255\n")).unwrap_err();
+    assert!(
+        wrong.render(false).contains("table 255 (`local`) belongs to the kernel"),
+        "{}",
+        wrong.render(false)
+    );
+    let kernel = |keys: &str| format!("[kernel]\n{keys}\n[policy.few]\nrules = ['set table 9', 'accept']\n");
+    assert_eq!(config(&with_router(&kernel(""))).kernel.policy, None);
+    let few = config(&with_router(&kernel("policy = 'few'"))).kernel;
+    assert_eq!(few.policy.map(|policy| policy.name().to_owned()).as_deref(), Some("few"));
+    let wrong = check(&with_router(&kernel("policy = 'fwe'"))).unwrap_err();
+    assert!(wrong.render(false).contains("there is no policy `fwe`"), "{}", wrong.render(false));
+}
+
+#[test]
+fn resilient_groups_forms() {
+    let kernel = |keys: &str| with_router(&format!("[kernel]\n{keys}\n"));
+    let groups = |keys: &str| config(&kernel(keys)).kernel.resilient_groups;
+    let usual = ResilientGroups { buckets: 128, idle: Duration::from_secs(60), unbalanced: Duration::ZERO };
+    assert_eq!((groups(""), groups("resilient-groups = false")), (None, None));
+    assert_eq!(groups("resilient-groups = true"), Some(usual));
+    assert_eq!(
+        groups("resilient-groups = { buckets = 512, unbalanced = '2m' }"),
+        Some(ResilientGroups { buckets: 512, unbalanced: Duration::from_secs(120), ..usual })
+    );
+    for (keys, message) in [
+        ("resilient-groups = { bucket = 1 }", "unknown key `bucket`"),
+        ("resilient-groups = { buckets = 8 }", "a resilient group needs a bucket for each next hop"),
+        ("resilient-groups = 'yes'", "expected `true`, `false` or a table"),
+    ] {
+        let errors = check(&kernel(keys)).unwrap_err().render(false);
+        assert!(errors.contains(message), "{errors}");
+    }
+}
+
+#[test]
 fn ports_of_host_routes() {
     let section = |name: &str, keys: &str| {
         with_router(&format!("[host-routes.\"{name}\"]\nprefixes = ['198.51.100.0/24']\n{keys}\n"))

@@ -50,20 +50,26 @@ impl Daemon {
             return Err(ApiError::not_found(format!("no table has a route for {selector}")));
         };
         let (prefix, wanted) = (found.prefix, found.forwarding.is_some());
-        let kernel =
-            self.kernel.query(move |view| kernel(view, prefix, wanted)).await.ok_or_else(stopping)?;
+        let table = found.kernel.as_ref().map(|kernel| kernel.table).filter(|table| *table != 0);
+        let config = &self.config().config.kernel;
+        let table = table.unwrap_or(self.kernel_table);
+        let look = move |view: &mut View<'_>| kernel(view, table, prefix, wanted);
+        let kernel = self.kernel.query(look).await.ok_or_else(stopping)?;
         let words = self.words();
         let mut explanation = Explanation {
             prefix,
             peer: query.peer,
             summary: String::new(),
             paths: found.paths.iter().map(|p| path(&words, p, &senders)).collect(),
-            kernel: KernelOutcome { reason: not_installed(&found, &kernel), ..kernel },
+            kernel: KernelOutcome {
+                reason: not_installed(&words, &found, &kernel),
+                policy: found.kernel.as_ref().and_then(|kernel| kernel_policy(&words, kernel)),
+                ..kernel
+            },
             exports: found.exports.iter().map(|e| export(&words, e)).collect(),
         };
-        let config = &self.config().config.kernel;
         if explanation.kernel.state != KernelState::NotInstalled {
-            (explanation.kernel.table, explanation.kernel.metric) = (Some(config.table), Some(config.metric));
+            (explanation.kernel.table, explanation.kernel.metric) = (Some(table), Some(config.metric));
         }
         explanation.summary = explanation.sentence();
         Ok(explanation)
@@ -96,15 +102,7 @@ fn path(words: &Words, explained: &siskin_rib::ExplainedPath, senders: &Senders)
                 text: if c.passed { "passed".into() } else { objection(path, c.reason) },
             })
             .collect(),
-        policy: explained.policy.as_ref().map(|(name, steps)| {
-            let decided = steps.iter().rev().find(|s| s.matched);
-            PolicyTrace {
-                policy: name.clone(),
-                accepted: path.accepted.is_some(),
-                rule: decided.map_or_else(String::new, |s| words.rule(s.rule).0),
-                steps: steps.iter().map(|s| step(words, s)).collect(),
-            }
-        }),
+        policy: explained.policy.as_ref().map(|trace| policy_trace(words, trace, path.accepted.is_some())),
         lost: explained.lost.as_ref().map(|l| Lost {
             to: senders.get(&l.to).map(|s| s.name.to_string()).unwrap_or_default(),
             step: decision_step(l.step),
@@ -113,6 +111,21 @@ fn path(words: &Words, explained: &siskin_rib::ExplainedPath, senders: &Senders)
         }),
         no_multipath: explained.not_shared.map(|why| not_shared(why).to_owned()),
     }
+}
+
+fn policy_trace(words: &Words, (name, steps): &siskin_rib::PolicyTrace, accepted: bool) -> PolicyTrace {
+    let decided = steps.iter().rev().find(|s| s.matched);
+    PolicyTrace {
+        policy: name.clone(),
+        accepted,
+        rule: decided.map_or_else(String::new, |s| words.rule(s.rule).0),
+        steps: steps.iter().map(|s| step(words, s)).collect(),
+    }
+}
+
+/// What the kernel's policy did.
+fn kernel_policy(words: &Words, kernel: &siskin_rib::KernelVerdict) -> Option<PolicyTrace> {
+    kernel.policy.as_ref().map(|trace| policy_trace(words, trace, kernel.rejected.is_none()))
 }
 
 /// What a check objects to in a path.
@@ -136,6 +149,7 @@ fn not_shared(why: NotShared) -> &'static str {
         NotShared::OtherNeighborAs => {
             "another neighbouring AS than the best path (router.multipath = \"same-as\")"
         }
+        NotShared::OtherTable => "it is for another table of the kernel than the best path",
         NotShared::MaxPaths => "kernel.max-paths others share the load already",
         NotShared::NotForwarded => "it, or the best path, is not forwarded to next hops",
     }
@@ -199,12 +213,12 @@ fn export(words: &Words, outcome: &siskin_rib::ExportOutcome) -> ExportOutcome {
 }
 
 /// What the kernel has for a prefix.
-fn kernel(view: &mut View<'_>, prefix: Prefix, wanted: bool) -> KernelOutcome {
+fn kernel(view: &mut View<'_>, table: u32, prefix: Prefix, wanted: bool) -> KernelOutcome {
     let names = Names::new(view.state);
     let route = view
         .fib
         .as_deref()
-        .and_then(|fib| fib.get(prefix))
+        .and_then(|fib| fib.get_in(table, prefix))
         .filter(|r| wanted || r.state != RouteState::Pending);
     let Some(route) = route else {
         return KernelOutcome {
@@ -219,6 +233,7 @@ fn kernel(view: &mut View<'_>, prefix: Prefix, wanted: bool) -> KernelOutcome {
             hops: Vec::new(),
             nexthop_id: None,
             error: None,
+            policy: None,
             reason: view.fib.is_none().then(|| "kernel.install is false".to_owned()),
         };
     };
@@ -236,16 +251,23 @@ fn kernel(view: &mut View<'_>, prefix: Prefix, wanted: bool) -> KernelOutcome {
         hops,
         nexthop_id: super::fib::nexthop_id(view, &route),
         error: error.map(|e| e.text),
+        policy: None,
         reason: None,
     }
 }
 
 /// Why there is no route of ours in the kernel.
-fn not_installed(found: &siskin_rib::Explanation, kernel: &KernelOutcome) -> Option<String> {
+fn not_installed(words: &Words, found: &siskin_rib::Explanation, kernel: &KernelOutcome) -> Option<String> {
     if kernel.state != KernelState::NotInstalled {
         return None;
     }
     let best = found.paths.iter().find(|p| p.path.best);
+    if let Some(rule) = found.kernel.as_ref().and_then(|kernel| kernel.rejected)
+        && kernel.reason.is_none()
+    {
+        let (name, text) = words.rule(rule);
+        return Some(format!("kept out by kernel.policy: {name} ({text})"));
+    }
     kernel.reason.clone().or_else(|| match best {
         None => Some("no path can be used".to_owned()),
         Some(best) if best.path.source != RouteSource::Bgp => {

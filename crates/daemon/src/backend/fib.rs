@@ -8,6 +8,7 @@ use siskin_api::{
 };
 use siskin_fib::{DifferenceKind, Fib, InstalledRoute, KernelState, RouteState};
 use siskin_net::{Family, GroupTarget, NextHopGroup, Prefix};
+use siskin_rib::NextHopView;
 
 use super::stopping;
 use crate::daemon::Daemon;
@@ -98,23 +99,19 @@ fn cursor(text: &str) -> Answer<Position> {
     parsed.ok_or_else(|| ApiError::bad_request("the cursor is not one of ours"))
 }
 
+/// The route of a prefix, or the longest match of an address, in each of our tables.
 fn fib_lookup(view: &mut View<'_>, selector: Selector) -> Vec<FibRoute> {
     let Some(fib) = view.fib.as_deref_mut() else { return Vec::new() };
     let names = Names::new(view.state);
     let ids = ids_by_hops(fib);
-    let mut prefix = match selector {
-        Selector::Prefix(prefix) => {
-            return fib.get(prefix).map(|r| names.route(&r, &ids)).into_iter().collect();
+    let find = |table: u32| match selector {
+        Selector::Prefix(prefix) => fib.get_in(table, prefix),
+        Selector::Address(address) => {
+            let covering = std::iter::successors(Some(Prefix::host(address)), |prefix| prefix.parent());
+            covering.into_iter().find_map(|prefix| fib.get_in(table, prefix))
         }
-        Selector::Address(address) => Some(Prefix::host(address)),
     };
-    while let Some(candidate) = prefix {
-        if let Some(route) = fib.get(candidate) {
-            return vec![names.route(&route, &ids)];
-        }
-        prefix = candidate.parent();
-    }
-    Vec::new()
+    fib.tables().into_iter().filter_map(find).map(|route| names.route(&route, &ids)).collect()
 }
 
 /// Up to `room` routes behind `from` that the filter takes, and where to go on; `None` at the end.
@@ -233,6 +230,13 @@ pub(super) fn kernel_mode(view: &View<'_>) -> Option<KernelMode> {
                 .to_owned(),
         );
     }
+    if fib.lacks_resilient_groups() {
+        advice.push(
+            "the kernel refuses resilient next-hop groups: plain ones are used, and flows may move when a next hop comes \
+             or goes"
+                .to_owned(),
+        );
+    }
     if !nexthop_objects {
         advice
             .push("next-hop objects are not in use: after a failure every route is written anew".to_owned());
@@ -240,8 +244,8 @@ pub(super) fn kernel_mode(view: &View<'_>) -> Option<KernelMode> {
     Some(KernelMode { nexthop_objects, nexthop_compat_mode, advice })
 }
 
-/// Next hops in the kernel and of BGP paths.
-pub(super) fn nexthops(view: &mut View<'_>) -> NextHops {
+/// Next hops in the kernel and of BGP paths; `found` is where the RIB has those lead, by its own routes, too.
+pub(super) fn nexthops(view: &mut View<'_>, found: &[NextHopView]) -> NextHops {
     let names = Names::new(view.state);
     let objects = view.fib.as_ref().map(|f| f.nexthops()).unwrap_or_default();
     let singles: HashMap<siskin_net::Hop, u32> =
@@ -256,13 +260,19 @@ pub(super) fn nexthops(view: &mut View<'_>) -> NextHops {
         hops: names.hops(&o.hops),
         routes: u64::from(o.refs),
     };
-    let tracked = view.tracker.iter().map(|(next_hop, resolution)| TrackedNextHop {
-        address: next_hop.address,
-        interface: Some(next_hop.interface).filter(|i| *i != 0).map(|i| names.interface(i)),
-        reachable: resolution.is_some(),
-        metric: resolution.map(|r| r.metric),
-        hops: resolution.map(|r| names.hops(&r.hops)).unwrap_or_default(),
-        paths: None,
+    let tracked = view.tracker.iter().map(|(next_hop, resolution)| {
+        let known = found.binary_search_by_key(next_hop, |known| known.next_hop);
+        let known = known.ok().and_then(|at| found.get(at));
+        let resolution = known.map_or(resolution, |known| known.resolution.as_ref());
+        TrackedNextHop {
+            address: next_hop.address,
+            interface: Some(next_hop.interface).filter(|i| *i != 0).map(|i| names.interface(i)),
+            reachable: resolution.is_some(),
+            metric: resolution.map(|r| r.metric),
+            hops: resolution.map(|r| names.hops(&r.hops)).unwrap_or_default(),
+            via: known.and_then(|known| known.via),
+            paths: None,
+        }
     });
     let (objects, tracked) = (objects.iter().map(object).collect(), tracked.collect());
     NextHops { objects, kernel: kernel_mode(view), tracked }

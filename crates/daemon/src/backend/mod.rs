@@ -125,7 +125,8 @@ impl Backend for Api {
     }
 
     async fn nexthops(&self) -> Answer<NextHops> {
-        self.0.kernel.query(fib::nexthops).await.ok_or_else(stopping)
+        let found = self.0.rib.query(siskin_rib::Rib::next_hops).await.ok_or_else(stopping)?;
+        self.0.kernel.query(move |view| fib::nexthops(view, &found)).await.ok_or_else(stopping)
     }
 
     async fn host_routes(&self) -> Answer<HostRoutes> {

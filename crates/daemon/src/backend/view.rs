@@ -19,6 +19,7 @@ pub(super) fn attributes(a: &PathAttributes, interface: impl Fn(u32) -> Option<S
         med: a.med,
         local_pref: a.local_pref,
         weight: a.weight,
+        table: Some(a.table).filter(|table| *table != 0),
         communities: a.communities.iter().map(ToString::to_string).collect(),
         large_communities: a.large_communities.iter().map(ToString::to_string).collect(),
         ext_communities: a.ext_communities.iter().map(ToString::to_string).collect(),

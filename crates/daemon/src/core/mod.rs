@@ -7,7 +7,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
-use siskin_net::{Family, FamilySet, NextHop, PeerId, Prefix, Resolution};
+use siskin_net::{Family, FamilySet, NextHop, NextHopAnswer, PeerId, Prefix};
+use siskin_policy::Compiled;
 use siskin_rib::{
     Batch, ExportProfile, Facts, FibUpdate, ImportProfile, PeerInfo, Rib, RibConfig, RibEvent, Touched,
 };
@@ -48,13 +49,15 @@ pub(crate) enum RibCommand {
     /// Routes.
     Batch(Batch),
     /// What next-hop tracking found.
-    NextHops(Vec<(NextHop, Option<Resolution>)>),
+    NextHops(Vec<(NextHop, NextHopAnswer)>),
     /// What is known of the routing system changed.
     Facts { facts: Arc<Facts>, touched: Touched },
     /// What others announce of single addresses within these prefixes is told from now on.
     WatchHosts { prefixes: Vec<Prefix>, told: HostsHandle },
     /// The kernel's table follows this configuration from now on.
     Configure(RibConfig),
+    /// Which routes the kernel gets; `None`: all.
+    KernelPolicy(Option<Arc<Compiled>>),
     /// A look at the tables; short, or a slice of a walk.
     Query(Box<dyn FnOnce(&Rib) + Send>),
     /// A queue has room again.
@@ -221,8 +224,8 @@ impl Core {
             RibCommand::RefreshOut { id, family } => self.rib.refresh_out(id, family),
             RibCommand::Batch(batch) => self.rib.apply(batch),
             RibCommand::NextHops(changes) => {
-                for (next_hop, resolution) in changes {
-                    self.rib.set_next_hop(next_hop, resolution);
+                for (next_hop, answer) in changes {
+                    self.rib.set_next_hop(next_hop, answer);
                 }
             }
             RibCommand::Facts { facts, touched } => self.rib.set_facts(facts, touched),
@@ -231,6 +234,7 @@ impl Core {
                 self.rib.watch_hosts(prefixes);
             }
             RibCommand::Configure(config) => self.rib.configure(config),
+            RibCommand::KernelPolicy(policy) => self.rib.set_kernel_policy(policy),
             RibCommand::Query(query) => query(&self.rib),
             RibCommand::Wake => self.wake_pending.store(false, Ordering::Release),
             RibCommand::Stop => return std::ops::ControlFlow::Break(()),
@@ -264,6 +268,10 @@ impl Core {
         let requests = self.rib.take_next_hop_requests();
         if !requests.is_empty() {
             self.kernel.send(KernelCommand::NextHops(requests));
+        }
+        let moves = self.rib.take_group_moves();
+        if !moves.is_empty() && self.kernel.installs() {
+            self.kernel.send(KernelCommand::Groups(moves));
         }
         if !self.kernel.wants_routes() {
             return false;

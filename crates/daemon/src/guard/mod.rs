@@ -230,9 +230,12 @@ impl Guard {
         }
     }
 
-    /// What the host-route thread knows.
-    fn view(&self) -> View {
-        if self.suspended { View::default() } else { self.hosts.filter_view().unwrap_or_default() }
+    /// What the host-route thread knows; `None`: it cannot say, and what is in the kernel is better than nothing.
+    fn view(&self) -> Option<View> {
+        if self.suspended || !self.hosts.is_active() {
+            return Some(View::default());
+        }
+        self.hosts.filter_view()
     }
 
     /// Brings the kernel in line with what is wanted now.
@@ -263,9 +266,10 @@ impl Guard {
     }
 
     fn install(&mut self) -> Result<(), RunError> {
-        let mut view = self.view();
+        let Some(mut view) = self.view() else { return Ok(()) };
         if matches!(self.kernel, Kernel::Unknown) && view.domains.is_empty() && !self.has_tables() {
-            return Ok(());
+            self.kernel = Kernel::Known { ruleset: Ruleset::default(), rules: Vec::new(), generation: None };
+            return self.set_flags(PortFlags::of(&view));
         }
         if self.tagged != view.tagged {
             if !view.tagged.is_empty() {

@@ -14,7 +14,7 @@ use std::sync::mpsc;
 
 use siskin_fib::{Fib, KernelEvent, KernelState, PolicyRule, WriteProgress};
 use siskin_net::{IfIndex, NextHop, RouteSource};
-use siskin_rib::{FibUpdate, NextHopRequest};
+use siskin_rib::{FibUpdate, GroupMove, NextHopRequest};
 use tokio::sync::oneshot;
 
 pub(crate) use comparison::Asker;
@@ -32,6 +32,8 @@ pub(crate) enum KernelCommand {
     Routes(Vec<FibUpdate>),
     /// Next hops to track, or not any more.
     NextHops(Vec<NextHopRequest>),
+    /// Groups all of whose routes go another way.
+    Groups(Vec<GroupMove>),
     /// What the kernel told.
     Events(Vec<KernelEvent>),
     /// A permanent neighbour entry, or with no MAC its removal.
@@ -109,6 +111,11 @@ impl KernelHandle {
             self.backlog.queued.fetch_add(changes.len(), Ordering::SeqCst);
         }
         drop(self.sender.send(command));
+    }
+
+    /// Whether the kernel thread takes routes at all.
+    pub(crate) fn installs(&self) -> bool {
+        self.install
     }
 
     /// Whether the kernel thread takes route changes now; if not, it wakes the RIB when it does again.

@@ -8,8 +8,8 @@ use std::time::Duration;
 use siskin_fib::{
     Fib, FibChange, FibConfig, FibError, KernelEvent, KernelState, Monitor, StateConfig, Tracker,
 };
-use siskin_net::{IfIndex, NextHop, Resolution};
-use siskin_rib::NextHopRequest;
+use siskin_net::{IfIndex, NextHop, NextHopAnswer, Resolution};
+use siskin_rib::{FibUpdate, NextHopRequest};
 
 use super::comparison::Comparison;
 use super::gateways::Gateways;
@@ -35,8 +35,8 @@ pub(crate) type Subscriber = Box<dyn FnMut(&KernelState, &[KernelEvent]) + Send>
 
 /// What the thread starts with.
 pub(crate) struct KernelSetup {
-    /// Our table, whose foreign routes count for next hops besides those of `main`.
-    pub(crate) table: u32,
+    /// Which foreign routes count for next hops.
+    pub(crate) state: StateConfig,
     /// What is counted here.
     pub(crate) counters: KernelCounters,
     /// How routes are installed; `None`: not at all.
@@ -105,7 +105,7 @@ fn open(setup: &KernelSetup) -> Result<(Monitor, Option<Fib>, KernelState), FibE
     if let Some(fib) = &fib {
         monitor.ignore_port(fib.port())?;
     }
-    let state = KernelState::load(StateConfig { table: setup.table, ..StateConfig::default() })?;
+    let state = KernelState::load(setup.state)?;
     Ok((monitor, fib, state))
 }
 
@@ -171,11 +171,23 @@ impl KernelThread {
                 *received += changes.len();
                 if let Some(fib) = &mut self.fib {
                     for change in changes {
-                        fib.want(FibChange { table: None, prefix: change.prefix, target: change.target });
+                        let table = |number: u32| Some(number).filter(|number| *number != 0);
+                        let FibUpdate { prefix, table: number, target, leaves } = change;
+                        let wish = FibChange { table: table(number), prefix, target };
+                        match leaves {
+                            Some(from) => fib.want_moved(wish, table(from)),
+                            None => fib.want(wish),
+                        }
                     }
                 }
             }
             KernelCommand::NextHops(requests) => self.track(requests),
+            KernelCommand::Groups(moves) => {
+                if let Some(fib) = &mut self.fib {
+                    let moved = moves.iter().filter(|group| fib.retarget(&group.from, &group.to)).count();
+                    tracing::debug!(moved, of = moves.len(), "groups go another way");
+                }
+            }
             KernelCommand::Events(events) => self.events(&events),
             KernelCommand::Neighbor { interface, address, mac } => self.neighbor(interface, address, mac),
             KernelCommand::Sweep => {
@@ -250,12 +262,12 @@ impl KernelThread {
     }
 
     fn track(&mut self, requests: Vec<NextHopRequest>) {
-        let mut answers: Vec<(NextHop, Option<Resolution>)> = Vec::new();
+        let mut answers: Vec<(NextHop, NextHopAnswer)> = Vec::new();
         for request in requests {
             match request {
                 NextHopRequest::Track(next_hop) => {
                     let found = self.tracker.register(next_hop, &self.state);
-                    answers.push((next_hop, self.resolution(found)));
+                    answers.push((next_hop, self.answer(found)));
                 }
                 NextHopRequest::Untrack(next_hop) => self.tracker.unregister(&next_hop),
             }
@@ -268,10 +280,12 @@ impl KernelThread {
 
     /// With no routes to install every next hop counts as reachable: a route server or reflector need not have a way
     /// to what it passes on.
-    fn resolution(&self, found: Option<Resolution>) -> Option<Resolution> {
-        match found {
-            None if self.fib.is_none() => Some(Resolution { metric: 0, hops: smallvec::SmallVec::new() }),
-            other => other,
+    fn answer(&self, answer: NextHopAnswer) -> NextHopAnswer {
+        match answer.found {
+            None if self.fib.is_none() => {
+                Some(Resolution { metric: 0, hops: smallvec::SmallVec::new() }).into()
+            }
+            _ => answer,
         }
     }
 
@@ -292,7 +306,7 @@ impl KernelThread {
         }
         let changes = self.tracker.refresh(&self.state);
         if !changes.is_empty() {
-            let changes = changes.into_iter().map(|(n, found)| (n, self.resolution(found))).collect();
+            let changes = changes.into_iter().map(|(n, answer)| (n, self.answer(answer))).collect();
             self.rib.send_blocking(RibCommand::NextHops(changes));
         }
         self.follow();

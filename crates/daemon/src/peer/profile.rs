@@ -211,6 +211,7 @@ impl Profiles {
             cluster_id: self.router.identifier.0,
             enforce_first_as: routes.enforce_first_as,
             local_pref: routes.local_pref,
+            table: routes.table.unwrap_or(0),
             communities: routes.communities_in.iter().collect(),
             own_addresses: ends.own,
             address: ends.address,

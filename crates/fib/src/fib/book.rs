@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use foldhash::{HashMap, HashSet};
-use siskin_net::{Family, FamilyMap, NextHopGroup};
+use siskin_net::{Family, FamilyMap, NextHopGroup, Prefix};
+use smallvec::SmallVec;
 
 use super::failures::Failures;
 use super::objects::{Objects, Stand};
@@ -40,6 +41,10 @@ pub(super) struct Book {
     pub(super) foreign: HashMap<Place, u8>,
     /// Routes of ours with a metric of an earlier configuration.
     pub(super) leftovers: Vec<(Place, u32)>,
+    /// Groups that could not be used when a route of theirs was to be written.
+    blocked: HashSet<GroupId>,
+    /// Routes on their way from one table to another: where they still stand, and where they go.
+    pub(super) moving: HashMap<Prefix, SmallVec<[(TableId, TableId); 1]>>,
     /// The grace for adopted routes is over: what is found now and not wanted is removed.
     pub(super) swept: bool,
     table: Table,
@@ -62,6 +67,8 @@ impl Book {
             failures: Failures::default(),
             foreign: HashMap::default(),
             leftovers: Vec::new(),
+            blocked: HashSet::default(),
+            moving: HashMap::default(),
             swept: false,
             table: Table::new(),
             counts: FamilyMap::default(),
@@ -109,11 +116,55 @@ impl Book {
         adjust(&mut counts.installed, old.installed != NONE, new.installed != NONE);
         adjust(&mut counts.pending, old.is(state::PENDING), new.is(state::PENDING));
         adjust(&mut counts.failed, old.is(state::FAILED), new.is(state::FAILED));
+        if !self.moving.is_empty() && old.is(state::PENDING) && !new.is(state::PENDING) {
+            self.arrived(place);
+        }
+    }
+
+    /// Takes over what the RIB wants of a route that stood in another table so far: it leaves that one as soon as it is in
+    /// its new one, or cannot be, so that no packet finds it in neither.
+    pub(super) fn want_moved(&mut self, place: Place, from: TableId, target: Option<Arc<NextHopGroup>>) {
+        self.want(place, target);
+        let old = Place { table: from, ..place };
+        if from == place.table {
+            return;
+        }
+        let cell = self.cell(old);
+        if cell.installed == NONE || !self.cell(place).is(state::PENDING) {
+            return self.want(old, None);
+        }
+        self.moving.entry(place.prefix).or_default().push((from, place.table));
+    }
+
+    /// A place waits no more: routes that came there leave where they were.
+    fn arrived(&mut self, place: Place) {
+        let Some(moves) = self.moving.get_mut(&place.prefix) else { return };
+        let mut left: SmallVec<[TableId; 1]> = SmallVec::new();
+        moves.retain(|(from, to)| {
+            let arrived = *to == place.table;
+            left.extend(arrived.then_some(*from));
+            !arrived
+        });
+        if moves.is_empty() {
+            self.moving.remove(&place.prefix);
+        }
+        for table in left {
+            self.want(Place { table, ..place }, None);
+        }
     }
 
     /// Takes over what the RIB wants.
     pub(super) fn want(&mut self, place: Place, target: Option<Arc<NextHopGroup>>) {
         let wanted = target.map_or(NONE, |group| self.objects.intern(&group, place.family()));
+        if !self.moving.is_empty()
+            && let Some(moves) = self.moving.get_mut(&place.prefix)
+        {
+            // It stays, or goes at once.
+            moves.retain(|(from, _)| *from != place.table);
+            if moves.is_empty() {
+                self.moving.remove(&place.prefix);
+            }
+        }
         self.failures.forget(place);
         self.update(place, |cell| {
             cell.wanted = wanted;
@@ -190,10 +241,19 @@ impl Book {
     /// Its group cannot be used: it waits for the group, not for a time.
     pub(super) fn blocked(&mut self, place: Place) {
         self.failures.forget(place);
+        self.blocked.insert(self.cell(place).wanted);
         self.update(place, |cell| {
             cell.clear(state::PENDING);
             cell.set(state::FAILED);
         });
+    }
+
+    /// Tries the routes again whose groups can be used by now, whoever made the objects: a route of another group with a
+    /// hop in common, perhaps.
+    pub(super) fn unblock(&mut self) {
+        let (blocked, objects) = (&mut self.blocked, &self.objects);
+        let usable: HashSet<GroupId> = blocked.extract_if(|id| objects.way(*id).is_ok()).collect();
+        self.unblocked(&usable);
     }
 
     /// It is not known whether the kernel took it; it stays pending.

@@ -2,9 +2,10 @@
 
 use std::io;
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Instant;
 
-use siskin_net::IfIndex;
+use siskin_net::{IfIndex, NextHopGroup};
 
 use super::Fib;
 
@@ -43,6 +44,23 @@ impl Fib {
         self.book.lost(&lost);
         self.heal_at = Some(Instant::now());
         Ok(first.edited + second?.edited)
+    }
+
+    /// A bundle goes elsewhere: its group gets other hops with one message, and all its routes follow. Where that cannot be
+    /// (no next-hop objects, none of the hops can be used) nothing is done, and [`Fib::want`] changes route by route. Says
+    /// whether it was.
+    pub fn retarget(&mut self, from: &NextHopGroup, to: &Arc<NextHopGroup>) -> bool {
+        let objects = &mut self.book.objects;
+        let done = objects.retarget(from, to, &mut self.channel, &mut self.batch);
+        let done = done.unwrap_or_else(|error| {
+            tracing::warn!(%error, "changing a next-hop group failed");
+            self.book.objects.suspect = true;
+            true
+        });
+        if self.book.objects.incomplete {
+            self.heal_at.get_or_insert_with(Instant::now);
+        }
+        done
     }
 
     /// The RIB has caught up with the failure: the groups that [`Fib::fail_gateways`] changed and that are still in use

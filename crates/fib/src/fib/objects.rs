@@ -1,7 +1,7 @@
 //! The ways routes go: next-hop groups with their kernel objects, shared by all routes and counted by them.
 //!
 //! Each distinct hop is one kernel object, each set of several hops a kernel group of those. A set of one hop needs no
-//! group. The kernel takes objects away silently when their link goes down, and edits the groups; [`Objects::verify`]
+//! group, unless it is a bundle's: that may get other hops, and with it all its routes. The kernel takes objects away silently when their link goes down, and edits the groups; [`Objects::verify`]
 //! finds that out, [`Objects::heal`] makes them anew. Without object support everything is written inline, and the
 //! same bookkeeping says which hops are usable.
 
@@ -9,6 +9,7 @@ mod failover;
 mod find;
 mod make;
 mod remove;
+mod retarget;
 
 use std::hash::BuildHasher;
 use std::sync::Arc;
@@ -21,6 +22,7 @@ use smallvec::SmallVec;
 
 pub(super) use remove::Stand;
 
+use super::ResilientGroups;
 use super::table::GroupId;
 use crate::error::KernelError;
 use crate::wire::nexthop::SingleHop;
@@ -66,6 +68,14 @@ struct Group {
 }
 
 impl Group {
+    /// The only hop of a group that needs no kernel group.
+    fn lone(&self) -> Option<HopId> {
+        match self.members.as_slice() {
+            [(only, _)] if self.group.bundle == 0 => Some(*only),
+            _ => None,
+        }
+    }
+
     /// Whether all its members are on these interfaces.
     fn all_on(&self, interfaces: &HashSet<IfIndex>, hops: &[Option<HopObject>]) -> bool {
         let hop = |id: HopId| hops.get(id as usize).and_then(Option::as_ref);
@@ -100,6 +110,8 @@ pub struct NextHopObject {
 pub(super) struct Objects {
     /// Kernel objects are used.
     pub(super) enabled: bool,
+    /// Groups are resilient.
+    pub(super) resilient: Option<ResilientGroups>,
     /// Some may have vanished or been changed: ask the kernel.
     pub(super) suspect: bool,
     /// Some group lacks a member that might be made now.
@@ -139,6 +151,7 @@ impl Objects {
     pub(super) fn new(enabled: bool, base: u32, max_paths: u16) -> Objects {
         Objects {
             enabled,
+            resilient: None,
             suspect: false,
             incomplete: false,
             base,
@@ -193,37 +206,14 @@ impl Objects {
         let same = |id: &GroupId| self.group(*id).is_some_and(|g| g.family == variant && g.group == *group);
         let id = match self.index.find(hash, same) {
             Some(id) => *id,
-            None => self.insert(group.clone(), variant, family, hash),
+            None => self.insert(group.clone(), variant, family),
         };
         self.last[family as usize] = id;
         id
     }
 
-    fn insert(
-        &mut self,
-        group: Arc<NextHopGroup>,
-        variant: Option<Family>,
-        family: Family,
-        hash: u64,
-    ) -> GroupId {
-        let mut members: SmallVec<[(HopId, u16); 2]> = SmallVec::new();
-        for hop in group.hops() {
-            if members.len() == self.max_paths {
-                break;
-            }
-            let id = self.intern_hop(single(hop, family));
-            // The kernel refuses a hop twice in a group; twice the hop is twice the weight.
-            if let Some((_, weight)) = members.iter_mut().find(|(member, _)| *member == id) {
-                *weight = weight.saturating_add(hop.weight).min(256);
-            } else {
-                members.push((id, hop.weight.clamp(1, 256)));
-            }
-        }
-        for (id, _) in &members {
-            if let Some(hop) = self.hop_mut(*id) {
-                hop.refs += 1;
-            }
-        }
+    fn insert(&mut self, group: Arc<NextHopGroup>, variant: Option<Family>, family: Family) -> GroupId {
+        let members = self.members_of(&group, family);
         let group = Group {
             group,
             family: variant,
@@ -247,14 +237,52 @@ impl Objects {
         if let Some(slot) = self.groups.get_mut(id as usize) {
             *slot = Some(group);
         }
-        let (groups, hasher) = (&self.groups, &self.hasher);
-        self.index.insert_unique(hash, id, |id| {
-            let group = groups.get(*id as usize).and_then(Option::as_ref);
-            group.map_or(0, |g| hasher.hash_one((&g.group, g.family)))
-        });
+        self.remember_index(id);
         self.garbage.push(id);
         self.refresh_inline(id);
         id
+    }
+
+    /// Lets a group be found by its value.
+    fn remember_index(&mut self, id: GroupId) {
+        let (groups, hasher) = (&self.groups, &self.hasher);
+        let hash = |id: &GroupId| {
+            let group = groups.get(*id as usize).and_then(Option::as_ref);
+            group.map_or(0, |g| hasher.hash_one((&g.group, g.family)))
+        };
+        self.index.insert_unique(hash(&id), id, hash);
+    }
+
+    /// Lets a group be found no more.
+    fn forget_index(&mut self, id: GroupId) {
+        let Some(group) = self.group(id) else { return };
+        let hash = self.hasher.hash_one((&group.group, group.family));
+        if let Ok(entry) = self.index.find_entry(hash, |other| *other == id) {
+            entry.remove();
+        }
+    }
+
+    /// The distinct hops of a group with their weights, each with one use more.
+    fn members_of(&mut self, group: &NextHopGroup, family: Family) -> SmallVec<[(HopId, u16); 2]> {
+        let mut members: SmallVec<[(HopId, u16); 2]> = SmallVec::new();
+        for hop in group.hops() {
+            if members.len() == self.max_paths {
+                break;
+            }
+            let id = self.intern_hop(single(hop, family));
+            // The kernel refuses a hop twice in a group; twice the hop is twice the weight.
+            if let Some((_, weight)) = members.iter_mut().find(|(member, _)| *member == id) {
+                *weight = weight.saturating_add(hop.weight).min(256);
+            } else {
+                members.push((id, hop.weight.clamp(1, 256)));
+            }
+        }
+        for (id, _) in &members {
+            if let Some(hop) = self.hop_mut(*id) {
+                hop.refs += 1;
+            }
+        }
+        members
     }
 
     fn intern_hop(&mut self, hop: SingleHop) -> HopId {
@@ -307,13 +335,13 @@ impl Objects {
             return Ok(Way::Hops(&group.inline));
         }
         let link = group.group.hops().iter().all(|h| h.gateway.is_none());
-        match group.members.as_slice() {
-            [(only, _)] => match self.hop(*only).filter(|h| h.present) {
+        match group.lone() {
+            Some(only) => match self.hop(only).filter(|h| h.present) {
                 Some(hop) => Ok(Way::Object { id: hop.id, link }),
                 None => Err(self.why_blocked(group)),
             },
-            _ if group.present.is_empty() => Err(self.why_blocked(group)),
-            _ => Ok(Way::Object { id: group.id, link }),
+            None if group.present.is_empty() => Err(self.why_blocked(group)),
+            None => Ok(Way::Object { id: group.id, link }),
         }
     }
 
@@ -338,7 +366,7 @@ impl Objects {
 
     /// Whether hops are there that the kernel's group lacks, or the other way round.
     fn lacks_members(&self, group: &Group) -> bool {
-        if group.members.len() < 2 {
+        if group.lone().is_some() {
             return false;
         }
         let alive = group.members.iter().filter(|(id, _)| group.alive(*id, &self.hops).is_some()).count();
@@ -403,9 +431,9 @@ impl Objects {
     /// The group that each kernel id of ours stands for; a single hop's object for a group of that hop alone.
     pub(super) fn kernel_index(&self) -> HashMap<u32, GroupId> {
         let groups = self.groups.iter().zip(0..).filter_map(|(g, slot)| Some((g.as_ref()?, slot)));
-        let id = |group: &Group| match group.members.as_slice() {
-            [(only, _)] => self.hop(*only).map(|h| h.id),
-            _ => Some(group.id),
+        let id = |group: &Group| match group.lone() {
+            Some(only) => self.hop(only).map(|h| h.id),
+            None => Some(group.id),
         };
         groups.filter_map(|(group, slot)| Some((id(group).filter(|id| *id != 0)?, slot))).collect()
     }

@@ -114,6 +114,7 @@ impl Fib {
             tracing::warn!(%error, "flushing policy rules failed");
         }
         self.book.swept = true;
+        self.book.moving.clear();
         for place in self.book.select(|_| true) {
             self.book.failures.forget(place);
             self.book.update(place, |cell| {

@@ -3,6 +3,7 @@
 use std::io;
 use std::time::{Duration, Instant};
 
+use foldhash::HashSet;
 use siskin_net::Family;
 
 use super::book::Step;
@@ -45,6 +46,7 @@ impl Fib {
         }
         self.read_new_tables().map_err(io::Error::other)?;
         self.tend_objects(now)?;
+        self.book.unblock();
         self.rules.tend(now, &mut self.channel, &mut self.batch)?;
         self.neighbors.restore(&mut self.channel, &mut self.batch)?;
         for place in self.book.failures.due(now) {
@@ -141,6 +143,7 @@ impl Fib {
             return Ok(());
         }
         self.book.objects.ensure(&groups, &mut self.channel, &mut self.batch)?;
+        self.book.unblock();
         if self.book.objects.incomplete && self.heal_at.is_none() {
             self.heal_at = Some(Instant::now() + self.heal_wait);
         }
@@ -196,7 +199,8 @@ impl Fib {
             }
             return Err(error);
         }
-        let objects_gone = self.check_objects(sent, &refusals);
+        let lost = self.check_objects(sent, &refusals);
+        let objects_gone = !lost.is_empty();
         let mut refusals = refusals.into_iter().peekable();
         for (number, (place, step)) in sent.iter().enumerate() {
             match refusals.next_if(|(refused, _)| *refused == number) {
@@ -226,25 +230,34 @@ impl Fib {
                 }
             }
         }
+        // Last, since the kernel took routes of this batch along with their objects, too: first it had them.
+        self.book.lost(&lost);
         Ok(())
     }
 
-    /// If installs were refused, the cause may be a next-hop object that vanished. Says whether one did: then the refused
-    /// routes are written again at once, with new objects.
-    fn check_objects(&mut self, sent: &[(Place, Step)], refusals: &[(usize, KernelError)]) -> bool {
+    /// If installs were refused, the cause may be a next-hop object that vanished. Returns the groups that did: the refused
+    /// routes are then written again at once, with new objects, and so are those that the kernel took along.
+    fn check_objects(
+        &mut self,
+        sent: &[(Place, Step)],
+        refusals: &[(usize, KernelError)],
+    ) -> HashSet<GroupId> {
         let put = |number: &usize| matches!(sent.get(*number), Some((_, Step::Create(_) | Step::Replace(_))));
         let suspicious =
             refusals.iter().any(|(n, e)| put(n) && [libc::EINVAL, libc::ENOENT].contains(&e.errno));
         if !suspicious || !self.book.objects.enabled {
-            return false;
+            return HashSet::default();
         }
         match self.book.objects.verify(&mut self.channel) {
             Ok(lost) => {
-                self.book.lost(&lost);
                 self.heal_at.get_or_insert_with(Instant::now);
-                !lost.is_empty()
+                lost
             }
-            Err(_) => false,
+            Err(error) => {
+                tracing::debug!(%error, "looking for lost next-hop objects");
+                self.book.objects.suspect = true;
+                HashSet::default()
+            }
         }
     }
 

@@ -11,12 +11,14 @@
 //! - A blackhole, unreachable or prohibit route makes the next hop unreachable.
 //! - A default route does not count unless asked for ([`super::StateConfig::resolve_via_default`]).
 //! - One of our own addresses is no next hop.
+//! - The length of what matched is told with the answer: routes that are not in the kernel's tables, or are there as ours,
+//!   may be longer. On a network that is connected nothing is.
 //! - A gateway that does not answer ARP or ND ([`KernelState::set_answers`]) is no way: with several the others are, and
 //!   if it was the only one, the next hop is unreachable, whatever less specific route there is.
 
 use std::net::IpAddr;
 
-use siskin_net::{Hop, NextHop, Resolution};
+use siskin_net::{Hop, NextHop, NextHopAnswer, Resolution};
 use smallvec::{SmallVec, smallvec};
 
 use super::KernelState;
@@ -29,7 +31,15 @@ impl KernelState {
     /// Where a next hop leads; `None`: nowhere. The cost is 0 when it is connected, else the metric of the route.
     #[must_use]
     pub fn resolve(&self, next_hop: &NextHop) -> Option<Resolution> {
-        self.answering(&self.way(next_hop)?)
+        self.look_up(next_hop).found
+    }
+
+    /// Where a next hop leads, and the length of the route that says so: a longer one of somebody who knows more routes
+    /// than the kernel's counts before it.
+    #[must_use]
+    pub fn look_up(&self, next_hop: &NextHop) -> NextHopAnswer {
+        let way = self.way(next_hop);
+        NextHopAnswer { found: way.found.as_ref().and_then(|way| self.answering(way)), ..way }
     }
 
     /// Of a resolution, what is left of it without gateways that do not answer.
@@ -39,36 +49,37 @@ impl KernelState {
         (!way.hops.is_empty()).then_some(way)
     }
 
-    /// Where a next hop leads if every gateway answers.
-    pub(crate) fn way(&self, next_hop: &NextHop) -> Option<Resolution> {
-        if let Some(gateway) = on_link(next_hop) {
-            self.links.get(&next_hop.interface).filter(|l| l.usable())?;
-            let hop = Hop { gateway: Some(gateway), interface: next_hop.interface, weight: 1, onlink: false };
-            return Some(Resolution { metric: 0, hops: smallvec![hop] });
-        }
-        if next_hop.address.is_unspecified() && next_hop.interface != 0 {
-            self.links.get(&next_hop.interface).filter(|l| l.usable())?;
-            let hop = Hop { gateway: None, interface: next_hop.interface, weight: 1, onlink: false };
-            return Some(Resolution { metric: 0, hops: smallvec![hop] });
+    /// As [`KernelState::look_up`], if every gateway answers.
+    pub(crate) fn way(&self, next_hop: &NextHop) -> NextHopAnswer {
+        let settled = |found| NextHopAnswer { found, matched: NextHopAnswer::FINAL };
+        let gateway = on_link(next_hop);
+        if gateway.is_some() || next_hop.address.is_unspecified() && next_hop.interface != 0 {
+            let usable = self.links.get(&next_hop.interface).is_some_and(Link::usable);
+            let hop = Hop { gateway, interface: next_hop.interface, weight: 1, onlink: false };
+            return settled(usable.then(|| Resolution { metric: 0, hops: smallvec![hop] }));
         }
         if is_link_local(next_hop.address) || self.is_local(next_hop.address) {
-            return None;
+            return settled(None);
         }
         for route in self.routes.covering(next_hop.address) {
+            let matched = Some(route.prefix.len());
             if route.prefix.len() == 0 && !self.config.resolve_via_default {
-                return None;
+                break;
             }
             if route.kind != RouteKind::Unicast {
-                return None;
+                return NextHopAnswer { found: None, matched };
             }
             let hops = self.usable_hops(route, next_hop.address);
             if !hops.is_empty() {
                 let connected = route.protocol == RTPROT_KERNEL
                     && hops.iter().all(|h| h.gateway == Some(next_hop.address));
-                return Some(Resolution { metric: if connected { 0 } else { route.metric }, hops });
+                if connected {
+                    return settled(Some(Resolution { metric: 0, hops }));
+                }
+                return NextHopAnswer { found: Some(Resolution { metric: route.metric, hops }), matched };
             }
         }
-        None
+        NextHopAnswer::default()
     }
 
     /// Whether packets that take a route get anywhere, or are discarded as it says.

@@ -137,13 +137,16 @@ fn routes_by_next_hop_id_are_followed() {
                 interface,
                 onlink: false,
             },
+            buckets: None,
         },
     };
     let group = NextHopKind::Group(smallvec![(1, 1), (2, 3)]);
     state.apply(&single(1, "192.0.2.1", 2)).unwrap();
     state.apply(&single(2, "fe80::2", 3)).unwrap();
     state
-        .apply(&KernelEvent::NextHop { nexthop: KernelNextHop { id: 3, protocol: 11, kind: group } })
+        .apply(&KernelEvent::NextHop {
+            nexthop: KernelNextHop { id: 3, protocol: 11, kind: group, buckets: None },
+        })
         .unwrap();
     let by_id = KernelRoute { nexthop_id: 3, hops: smallvec![], ..route("172.16.0.0/12", 11, 20, None, 0) };
     state.apply(&event(&by_id, false)).unwrap();
@@ -250,15 +253,16 @@ fn the_tracker_reports_differences_alone() {
     let mut state = two_links();
     let mut tracker = Tracker::new();
     let next_hops = ["192.0.2.7", "10.1.0.1", "8.8.8.8"].map(|a| NextHop::new(ip(a)));
-    let first: Vec<bool> = next_hops.iter().map(|n| tracker.register(*n, &state).is_some()).collect();
+    let first: Vec<bool> = next_hops.iter().map(|n| tracker.register(*n, &state).found.is_some()).collect();
     assert_eq!(first, [true, true, false]);
     assert!(tracker.refresh(&state).is_empty());
     state.apply(&link(3, true, false)).unwrap();
     let changes = tracker.refresh(&state);
     assert_eq!(changes.len(), 1);
-    assert_eq!((changes[0].0, changes[0].1.as_ref().unwrap().metric), (next_hops[1], 50));
+    assert_eq!((changes[0].0, changes[0].1.found.as_ref().unwrap().metric), (next_hops[1], 50));
     tracker.unregister(&next_hops[1]);
     state.apply(&link(2, false, false)).unwrap();
-    assert_eq!(tracker.refresh(&state), [(next_hops[0], None)]);
+    let changes = tracker.refresh(&state);
+    assert!(matches!(changes.as_slice(), [(n, a)] if *n == next_hops[0] && a.found.is_none()), "{changes:?}");
     assert_eq!(tracker.len(), 2);
 }

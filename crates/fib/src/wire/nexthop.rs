@@ -1,14 +1,16 @@
 //! `RTM_NEWNEXTHOP`, `RTM_DELNEXTHOP`, `RTM_GETNEXTHOP` (linux/nexthop.h): single next hops and groups of them.
 //!
-//! Left out: encapsulation, FDB next hops, resilient groups, statistics.
+//! Left out: encapsulation, FDB next hops, the buckets of resilient groups, statistics.
 
 use std::net::IpAddr;
+use std::time::Duration;
 
 use siskin_net::{Family, IfIndex};
 use smallvec::SmallVec;
 
 use super::batch::Batch;
-use super::{Message, address, af, flag, u8_at, u32_at};
+use super::{Attribute, Message, address, af, flag, u8_at, u16_at, u32_at};
+use crate::fib::ResilientGroups;
 
 pub(crate) const RTM_NEWNEXTHOP: u16 = 104;
 pub(crate) const RTM_DELNEXTHOP: u16 = 105;
@@ -19,9 +21,22 @@ const NHMSG: usize = 8;
 
 const NHA_ID: u16 = 1;
 const NHA_GROUP: u16 = 2;
+const NHA_GROUP_TYPE: u16 = 3;
 const NHA_BLACKHOLE: u16 = 4;
 const NHA_OIF: u16 = 5;
 const NHA_GATEWAY: u16 = 6;
+const NHA_RES_GROUP: u16 = 12;
+
+/// `NLA_F_NESTED`, which strict checking wants.
+const NESTED: u16 = 0x8000;
+
+const NEXTHOP_GRP_TYPE_RES: u16 = 1;
+const NHA_RES_GROUP_BUCKETS: u16 = 1;
+const NHA_RES_GROUP_IDLE_TIMER: u16 = 2;
+const NHA_RES_GROUP_UNBALANCED_TIMER: u16 = 3;
+
+/// The kernel tells these times in hundredths of a second (`USER_HZ`).
+const USER_HZ: u128 = 100;
 
 const RTNH_F_ONLINK: u32 = 4;
 
@@ -34,6 +49,8 @@ pub struct KernelNextHop {
     pub protocol: u8,
     /// What it is.
     pub kind: NextHopKind,
+    /// Of a resilient group, how many buckets it has.
+    pub buckets: Option<u16>,
 }
 
 /// What a next-hop object is.
@@ -63,7 +80,7 @@ impl KernelNextHop {
         let protocol = u8_at(message.body, 2)?;
         let onlink = u32_at(message.body, 4)? & RTNH_F_ONLINK != 0;
         let (mut id, mut gateway, mut interface, mut blackhole) = (0, None, 0, false);
-        let mut group = SmallVec::new();
+        let (mut group, mut buckets) = (SmallVec::new(), None);
         for attribute in message.attributes(NHMSG) {
             match attribute.kind {
                 NHA_ID => id = attribute.u32()?,
@@ -71,6 +88,7 @@ impl KernelNextHop {
                 NHA_BLACKHOLE => blackhole = true,
                 NHA_OIF => interface = attribute.u32()?,
                 NHA_GATEWAY => gateway = address(attribute.data),
+                NHA_RES_GROUP => buckets = buckets_of(&attribute),
                 _ => {}
             }
         }
@@ -82,8 +100,13 @@ impl KernelNextHop {
             group.sort_unstable();
             NextHopKind::Group(group)
         };
-        (id != 0).then_some(KernelNextHop { id, protocol, kind })
+        (id != 0).then_some(KernelNextHop { id, protocol, kind, buckets })
     }
+}
+
+/// The number of buckets among the attributes of a resilient group.
+fn buckets_of(group: &Attribute<'_>) -> Option<u16> {
+    u16_at(group.nested().find(|attribute| attribute.kind == NHA_RES_GROUP_BUCKETS)?.data, 0)
 }
 
 /// `struct nexthop_grp`: id, weight less one in two parts.
@@ -130,7 +153,13 @@ pub(crate) struct SingleHop {
 }
 
 /// A request that makes or replaces a group of (id, weight).
-pub(crate) fn put_group(batch: &mut Batch, id: u32, protocol: u8, members: &[(u32, u16)]) {
+pub(crate) fn put_group(
+    batch: &mut Batch,
+    id: u32,
+    protocol: u8,
+    members: &[(u32, u16)],
+    resilient: Option<&ResilientGroups>,
+) {
     batch.begin(
         RTM_NEWNEXTHOP,
         flag::CREATE | flag::REPLACE,
@@ -146,6 +175,16 @@ pub(crate) fn put_group(batch: &mut Batch, id: u32, protocol: u8, members: &[(u3
         let _entry = batch.open(&[a, b, c, d, weight, 0, 0, 0]);
     }
     batch.close(list);
+    if let Some(ResilientGroups { buckets, idle, unbalanced }) = resilient {
+        batch.attribute(NHA_GROUP_TYPE, &NEXTHOP_GRP_TYPE_RES.to_ne_bytes());
+        let [k0, k1] = (NHA_RES_GROUP | NESTED).to_ne_bytes();
+        let nested = batch.open(&[0, 0, k0, k1]);
+        batch.attribute(NHA_RES_GROUP_BUCKETS, &buckets.to_ne_bytes());
+        let ticks = |time: &Duration| u32::try_from(time.as_millis() * USER_HZ / 1_000).unwrap_or(u32::MAX);
+        batch.u32(NHA_RES_GROUP_IDLE_TIMER, ticks(idle));
+        batch.u32(NHA_RES_GROUP_UNBALANCED_TIMER, ticks(unbalanced));
+        batch.close(nested);
+    }
     batch.end();
 }
 

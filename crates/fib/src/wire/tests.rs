@@ -63,7 +63,10 @@ fn next_hop_objects_survive_the_way_there_and_back() {
     let single = SingleHop { family: Family::Ipv6, gateway: Some(ip("fe80::1")), interface: 9, onlink: true };
     let mut batch = Batch::new();
     nexthop::put_single(&mut batch, 5, 201, &single);
-    nexthop::put_group(&mut batch, 6, 201, &[(5, 1), (7, 256)]);
+    nexthop::put_group(&mut batch, 6, 201, &[(5, 1), (7, 256)], None);
+    let (idle, unbalanced) = (std::time::Duration::from_secs(60), std::time::Duration::ZERO);
+    let resilient = crate::ResilientGroups { buckets: 128, idle, unbalanced };
+    nexthop::put_group(&mut batch, 8, 201, &[(5, 1)], Some(&resilient));
     let bytes = one(&mut batch);
     let objects: Vec<_> = Messages(&bytes).map(|m| KernelNextHop::decode(&m).unwrap()).collect();
     let kind = NextHopKind::Single {
@@ -72,9 +75,10 @@ fn next_hop_objects_survive_the_way_there_and_back() {
         interface: 9,
         onlink: true,
     };
-    assert_eq!(objects[0], KernelNextHop { id: 5, protocol: 201, kind });
+    assert_eq!(objects[0], KernelNextHop { id: 5, protocol: 201, kind, buckets: None });
     let NextHopKind::Group(members) = &objects[1].kind else { panic!("not a group") };
     assert_eq!(members.as_slice(), [(5, 1), (7, 256)]);
+    assert_eq!((objects[1].buckets, objects[2].buckets), (None, Some(128)));
 }
 
 #[test]
@@ -137,7 +141,7 @@ fn broken_input_never_panics() {
     let prefix: Prefix = "203.0.113.0/24".parse().unwrap();
     let hops = [hop("192.0.2.1", 3, 1), hop("fe80::1", 4, 200)];
     route::put(&mut batch, 0, prefix, &frame(), Way::Hops(&hops));
-    nexthop::put_group(&mut batch, 6, 201, &[(5, 1), (7, 256)]);
+    nexthop::put_group(&mut batch, 6, 201, &[(5, 1), (7, 256)], None);
     neighbor::put(&mut batch, 3, ip("2001:db8::1"), [2, 0, 0, 0, 0, 1], 201);
     let bytes = one(&mut batch);
     let mut read = 0;

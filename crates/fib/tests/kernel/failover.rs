@@ -1,11 +1,13 @@
 //! A lost gateway leaves the groups at once, whatever number of routes uses them, and comes back when told so.
 
+use std::collections::BTreeSet;
 use std::fs;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::world::{World, address, group, hop, index, ip, run, shown};
-use siskin_fib::{FibChange, FibConfig, KernelEvent, Monitor, NextHopKind, RouteState};
-use siskin_net::{Family, Prefix};
+use siskin_fib::{Fib, FibChange, FibConfig, KernelEvent, Monitor, NextHopKind, ResilientGroups, RouteState};
+use siskin_net::{Family, Hop, NextHopGroup, Prefix};
 
 const ROUTES: u32 = 10_000;
 const A: &str = "192.0.2.1";
@@ -288,4 +290,169 @@ fn inline_routes_wait_for_the_rib() {
     world.fib.restore_gateways();
     world.settle();
     assert_eq!(shown("10.0.0.0/24"), before);
+}
+
+/// A route whose only next hop had no carrier goes in as soon as the hop's object is there, also when it was made for
+/// another group.
+#[test]
+fn a_blocked_route_goes_in_when_another_group_brings_its_hop_back() {
+    let mut world = World::new();
+    let (a, b) = (hop("192.0.2.1", "a0"), hop("198.51.100.1", "b0"));
+    ip("link set b1 down");
+    world.want("203.0.113.0/24", Some(&group(&[b])));
+    world.write();
+    assert!(world.failure("203.0.113.0/24").contains("down"), "{:?}", world.state_of("203.0.113.0/24"));
+    ip("link set b1 up");
+    // No event is read: the wish for the other route comes first.
+    world.want("203.0.112.0/24", Some(&group(&[a, b])));
+    world.write();
+    assert!(shown("203.0.112.0/24").contains("198.51.100.1"), "{}", shown("203.0.112.0/24"));
+    assert_eq!(world.state_of("203.0.113.0/24"), Some(RouteState::Installed));
+    assert!(shown("203.0.113.0/24").contains("via 198.51.100.1"), "{}", shown("203.0.113.0/24"));
+}
+
+/// A bundle that goes another way takes all its routes along, with one message and no route touched.
+#[test]
+fn a_bundle_moves_with_all_its_routes() {
+    let mut world = World::with(FibConfig { compat_mode_off: true, ..FibConfig::default() });
+    let bundle = |hops: &[Hop]| Arc::new(NextHopGroup { bundle: 7, ..(*group(hops)).clone() });
+    let (a, b) = (hop("192.0.2.1", "a0"), hop("198.51.100.1", "b0"));
+    let (first, second, both) = (bundle(&[a]), bundle(&[b]), bundle(&[a, b]));
+    let direct = group(&[a]);
+    for n in 0..500 {
+        world.fib.want(FibChange { table: None, prefix: nth(Family::Ipv4, n), target: Some(first.clone()) });
+    }
+    world.want("203.0.113.0/24", Some(&direct));
+    world.write();
+    // Without the compatibility mode routes name their object alone: where packets go is asked of the kernel.
+    let gateways = || -> BTreeSet<String> {
+        let lookup = |n: u32| ip(&format!("route get {}", nth(Family::Ipv4, n * 12).address()));
+        let via =
+            |text: String| text.split_whitespace().skip_while(|w| *w != "via").nth(1).map(str::to_owned);
+        (0..40).filter_map(|n| via(lookup(n))).collect()
+    };
+    let of = |group: &NextHopGroup| -> BTreeSet<String> {
+        group.hops().iter().filter_map(|hop| Some(hop.gateway?.to_string())).collect()
+    };
+    let object = |prefix: &str| {
+        shown(prefix).split("nhid ").nth(1).and_then(|t| t.split(' ').next()).map(str::to_owned)
+    };
+    let nth_object = |n: u32| object(&nth(Family::Ipv4, n).to_string());
+    let id = nth_object(7).expect("a next-hop object");
+    assert_eq!(gateways(), of(&first));
+    assert_ne!(object("203.0.113.0/24"), Some(id.clone()));
+    let mut monitor = std::process::Command::new("ip")
+        .args(["monitor", "route"])
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    std::thread::sleep(Duration::from_millis(300));
+    for (from, to) in [(&first, &second), (&second, &both), (&both, &first)] {
+        assert!(world.fib.retarget(from, to));
+        assert_eq!(world.fib.pending(), 0);
+        assert_eq!(gateways(), of(to));
+        assert!([0, 7, 499].into_iter().all(|n| nth_object(n) == Some(id.clone())));
+        // What the RIB says of each route afterwards is what it has.
+        for n in 0..500 {
+            world.fib.want(FibChange { table: None, prefix: nth(Family::Ipv4, n), target: Some(to.clone()) });
+        }
+        assert_eq!(world.fib.pending(), 0);
+    }
+    std::thread::sleep(Duration::from_millis(300));
+    monitor.kill().unwrap();
+    let told = String::from_utf8(monitor.wait_with_output().unwrap().stdout).unwrap();
+    assert_eq!(told, "", "no route was written");
+    assert!(ip("route get 203.0.113.1").contains("192.0.2.1"));
+    // Nothing to do, or nothing that could be done so.
+    assert!(!world.fib.retarget(&second, &both), "nobody has it");
+    ip("link set b0 down");
+    world.settle();
+    assert!(!world.fib.retarget(&first, &second), "no way there");
+    assert_eq!(gateways(), of(&first));
+    ip("link set b0 up");
+    world.settle();
+    assert!(world.fib.retarget(&first, &second));
+    assert_eq!(gateways(), of(&second));
+    assert_eq!(world.fib.resync().unwrap(), 0);
+    // With its last link, and back.
+    ip("link set b0 down");
+    world.settle();
+    assert_eq!(nth_object(7), None);
+    ip("link set b0 up");
+    world.settle();
+    assert_eq!(gateways(), of(&second));
+    // A next start knows the routes again, whatever they were bundled by.
+    drop(world);
+    let mut world = World::open(FibConfig::default());
+    for n in 0..500 {
+        world.fib.want(FibChange { table: None, prefix: nth(Family::Ipv4, n), target: Some(first.clone()) });
+    }
+    world.fib.sweep();
+    world.write();
+    assert_eq!((gateways(), object("203.0.113.0/24")), (of(&first), None));
+    for n in 0..500 {
+        world.fib.want(FibChange { table: None, prefix: nth(Family::Ipv4, n), target: None });
+    }
+    world.write();
+    world.write();
+    assert_eq!(world.fib.nexthops(), []);
+    assert!(!ip("nexthop show").contains("proto 201"), "{}", ip("nexthop show"));
+}
+
+/// With resilient groups a flow stays on its hop while another hop leaves and comes back; with plain ones some do not. What
+/// a previous run left of the other kind is replaced.
+#[test]
+fn flows_stay_where_groups_are_resilient() {
+    let resilient =
+        ResilientGroups { buckets: 128, idle: Duration::from_secs(60), unbalanced: Duration::ZERO };
+    let config = FibConfig { resilient: Some(resilient), ..FibConfig::default() };
+    let mut world = World::with(config.clone());
+    let hops = [hop(A, "a0"), hop("192.0.2.2", "a0"), hop(B, "b0")];
+    let all = group(&hops);
+    let kind = || ip("nexthop show").lines().any(|l| l.contains("resilient") && l.contains("buckets 128"));
+    let flows = || -> Vec<String> {
+        let lookup = |n: u32| ip(&format!("route get 203.0.113.{n}"));
+        let via =
+            |text: String| text.split_whitespace().skip_while(|w| *w != "via").nth(1).map(str::to_owned);
+        (0..120).filter_map(|n| via(lookup(n))).collect()
+    };
+    // How many of the flows that do not go by B are moved when it leaves, and of all when it is back.
+    let moved = |world: &mut World| {
+        let before = flows();
+        assert!(hops.iter().all(|hop| before.contains(&hop.gateway.unwrap().to_string())), "{before:?}");
+        assert_eq!(world.fib.fail_gateways(&[(index("b0"), address(B))]), 1);
+        let without = flows();
+        assert!(!without.contains(&B.to_owned()));
+        let others = before.iter().zip(&without).filter(|(was, is)| *was != B && was != is).count();
+        world.fib.restore_gateways();
+        world.write();
+        let after = flows();
+        (others, without.iter().zip(&after).filter(|(was, is)| was != is).count())
+    };
+    world.want("203.0.113.0/24", Some(&all));
+    world.write();
+    assert!(kind(), "{}", ip("nexthop show"));
+    assert!(!world.fib.lacks_resilient_groups() && world.fib.config().resilient == Some(resilient));
+    assert_eq!(moved(&mut world), (0, 0));
+    assert_eq!(world.fib.resync().unwrap(), 0);
+    // The next start takes the group over as it is.
+    drop(world);
+    let mut world = World::open(config.clone());
+    let objects = ip("nexthop show");
+    world.want("203.0.113.0/24", Some(&all));
+    assert_eq!(world.fib.pending(), 0);
+    drop(world);
+    assert_eq!(ip("nexthop show"), objects);
+    // And one with plain groups replaces it.
+    let mut world = World::open(FibConfig::default());
+    world.want("203.0.113.0/24", Some(&all));
+    world.fib.sweep();
+    world.write();
+    world.write();
+    assert!(!kind(), "{}", ip("nexthop show"));
+    let (others, back) = moved(&mut world);
+    assert!(others + back > 0, "plain groups move flows");
+    drop(world);
+    // A group needs a bucket for each hop it may have.
+    assert!(Fib::open(FibConfig { max_paths: 200, ..config }).is_err());
 }

@@ -7,6 +7,8 @@ mod failover;
 #[cfg(test)]
 mod gateways;
 #[cfg(test)]
+mod history;
+#[cfg(test)]
 mod load;
 #[cfg(test)]
 mod repair;
@@ -16,5 +18,7 @@ mod routes;
 mod rules;
 #[cfg(test)]
 mod storm;
+#[cfg(test)]
+mod tables;
 #[cfg(test)]
 mod world;

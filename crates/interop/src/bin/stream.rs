@@ -2,10 +2,12 @@
 //! destinations at a fixed rate, and counts what the other end sends.
 //!
 //! Commands on standard input: `go`, `stop` (send no more), `count`, `quit`. Events on standard output: `started`,
-//! `sent` (destination and packets) and `received` (source, distinct packets, longest gap in milliseconds). A packet is a
-//! number of eight octets and nothing else; a destination is its source address at the other end.
+//! `sent` (stream, destination and packets) and `received` (stream, distinct packets, the longest run of numbers that are
+//! missing before the highest one, and the one behind that). A packet is the number of its stream (four octets), which is
+//! the place of its destination in the list, and its own (eight): where it comes from says nothing, for a machine may
+//! change its address while it sends.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::BufRead;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -35,15 +37,10 @@ struct Arguments {
     rate: u32,
 }
 
-/// What came from one source.
-#[derive(Debug, Default)]
-struct Heard {
-    numbers: HashSet<u64>,
-    last: Option<Instant>,
-    longest: Duration,
-}
+/// The numbers that came of one stream.
+type Heard = BTreeSet<u64>;
 
-type Table = Arc<Mutex<BTreeMap<IpAddr, Heard>>>;
+type Table = Arc<Mutex<BTreeMap<u32, Heard>>>;
 
 fn main() -> Result {
     let arguments = Arguments::parse();
@@ -52,23 +49,23 @@ fn main() -> Result {
     let heard = Arc::clone(&table);
     thread::spawn(move || receive(&socket, &heard));
     let stop = Arc::new(AtomicBool::new(false));
-    let mut senders: Vec<(IpAddr, JoinHandle<u64>)> = Vec::new();
+    let mut senders: Vec<(u32, IpAddr, JoinHandle<u64>)> = Vec::new();
     emit("started", json!({}));
     for line in std::io::stdin().lock().lines() {
         match line?.trim() {
             "" => {}
             "go" => {
-                for to in &arguments.to {
+                for (stream, to) in (0..).zip(&arguments.to) {
                     let (stop, to, rate) = (Arc::clone(&stop), *to, arguments.rate);
                     let destination = SocketAddr::new(to, arguments.port);
-                    senders.push((to, thread::spawn(move || send(destination, rate, &stop))));
+                    senders.push((stream, to, thread::spawn(move || send(stream, destination, rate, &stop))));
                 }
             }
             "stop" => {
                 stop.store(true, Ordering::Relaxed);
-                for (to, sender) in senders.drain(..) {
+                for (stream, to, sender) in senders.drain(..) {
                     let Ok(packets) = sender.join() else { return fail("a sender failed") };
-                    emit("sent", json!({ "to": to, "packets": packets }));
+                    emit("sent", json!({ "stream": stream, "to": to, "packets": packets }));
                 }
                 emit("stopped", json!({}));
             }
@@ -91,26 +88,25 @@ fn listen(port: u16) -> Result<UdpSocket> {
 
 fn receive(socket: &UdpSocket, table: &Table) {
     let mut packet = [0; 64];
-    while let Ok((length, from)) = socket.recv_from(&mut packet) {
-        let Some(number) = packet.get(..length).and_then(|octets| octets.try_into().ok()) else { continue };
-        let now = Instant::now();
+    while let Ok(length) = socket.recv(&mut packet) {
+        let octets = packet.get(..length).unwrap_or_default();
+        let Some((stream, rest)) = octets.split_first_chunk() else { continue };
+        let Ok(number) = rest.try_into() else { continue };
         let mut table = table.lock().unwrap_or_else(PoisonError::into_inner);
-        let heard = table.entry(from.ip().to_canonical()).or_default();
-        heard.numbers.insert(u64::from_be_bytes(number));
-        let gap = heard.last.replace(now).map_or(Duration::ZERO, |last| now - last);
-        heard.longest = heard.longest.max(gap);
+        table.entry(u32::from_be_bytes(*stream)).or_default().insert(u64::from_be_bytes(number));
     }
 }
 
 /// Sends packet after packet, each at its time or as soon as there is time; says how many there were. One the kernel does
 /// not take is lost as well as any other, and counts as sent.
-fn send(to: SocketAddr, rate: u32, stop: &AtomicBool) -> u64 {
+fn send(stream: u32, to: SocketAddr, rate: u32, stop: &AtomicBool) -> u64 {
     let any: IpAddr = if to.is_ipv4() { [0, 0, 0, 0].into() } else { Ipv6Addr::UNSPECIFIED.into() };
     let Ok(socket) = UdpSocket::bind(SocketAddr::new(any, 0)) else { return 0 };
     let mut number: u64 = 0;
     let mut due = Instant::now();
     while !stop.load(Ordering::Relaxed) {
-        let _ = socket.send_to(&number.to_be_bytes(), to);
+        let packet: Vec<u8> = stream.to_be_bytes().into_iter().chain(number.to_be_bytes()).collect();
+        let _ = socket.send_to(&packet, to);
         number += 1;
         due += Duration::from_secs(1) / rate;
         thread::sleep(due.saturating_duration_since(Instant::now()));
@@ -120,10 +116,16 @@ fn send(to: SocketAddr, rate: u32, stop: &AtomicBool) -> u64 {
 
 fn count(table: &Table) {
     let table = table.lock().unwrap_or_else(PoisonError::into_inner);
-    for (from, heard) in &*table {
+    for (stream, heard) in &*table {
+        let (mut next, mut longest) = (0, 0);
+        for number in heard {
+            longest = longest.max(number - next);
+            next = number + 1;
+        }
+        let packets = heard.len();
         emit(
             "received",
-            json!({ "from": from, "packets": heard.numbers.len(), "longest_gap_ms": heard.longest.as_millis() }),
+            json!({ "stream": stream, "packets": packets, "longest_run": longest, "next": next }),
         );
     }
     emit("counted", json!({}));

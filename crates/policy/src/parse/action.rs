@@ -1,7 +1,7 @@
 //! The first half of a rule: what it does.
 
 use super::{Parse, lex};
-use crate::ast::{Action, CommunityItem, Number, ORIGINS, Parsed};
+use crate::ast::{Action, CommunityItem, Number, ORIGINS, Parsed, TABLES};
 use crate::error::did_you_mean;
 use crate::{CommunityPattern, CommunityValue, NextHopAction};
 
@@ -34,6 +34,7 @@ enum Target {
     Number(Number),
     NextHop,
     Origin,
+    Table,
 }
 
 const TARGETS: &[(&str, Target)] = &[
@@ -42,6 +43,7 @@ const TARGETS: &[(&str, Target)] = &[
     ("weight", Target::Number(Number::Weight)),
     ("next-hop", Target::NextHop),
     ("origin", Target::Origin),
+    ("table", Target::Table),
 ];
 
 pub(super) fn action(input: &str) -> Parse<'_, Action<Parsed>> {
@@ -91,6 +93,10 @@ fn set(input: &str) -> Parse<'_, Action<Parsed>> {
             let (input, next_hop) = next_hop(input)?;
             Ok((input, Action::SetNextHop(next_hop)))
         }
+        Target::Table => {
+            let (input, table) = table(input)?;
+            Ok((input, Action::SetTable(table)))
+        }
     }
 }
 
@@ -109,6 +115,26 @@ fn next_hop(input: &str) -> Parse<'_, NextHopAction> {
     match text.parse() {
         Ok(address) => Ok((rest, NextHopAction::Address(address))),
         Err(_) => lex::expected_or(input, WHAT, did_you_mean(text, WORDS.iter().map(|(word, _)| *word))),
+    }
+}
+
+/// The kernel keeps 0 (unspecified) and 255 (`local`) for itself.
+fn table(input: &str) -> Parse<'_, u32> {
+    const WHAT: &str = "a kernel table: `main` or a number";
+    let here = lex::skip_blanks(input);
+    if here.starts_with(|c: char| c.is_ascii_digit()) {
+        let (rest, table) = lex::number(here, 1..=u32::MAX, WHAT)?;
+        return if table == 255 {
+            let width = here.len().saturating_sub(rest.len());
+            lex::fail(here, width, "table 255 (`local`) belongs to the kernel".to_owned(), None)
+        } else {
+            Ok((rest, table))
+        };
+    }
+    let (rest, text) = lex::literal(here, WHAT)?;
+    match TABLES.iter().find(|(name, _)| *name == text) {
+        Some((_, table)) => Ok((rest, *table)),
+        None => lex::expected_or(here, WHAT, did_you_mean(text, TABLES.iter().map(|(name, _)| *name))),
     }
 }
 

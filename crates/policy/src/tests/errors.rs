@@ -34,6 +34,9 @@ fn errors_in_actions() {
         "set local-pref high",
         "set next-hop sefl",
         "set origin ipg",
+        "set table mian",
+        "set table 0",
+        "set table 255",
         "add communty 1:2",
         "add community 1:2:3:4",
         "add community 65536:1",
@@ -61,7 +64,7 @@ fn errors_in_actions() {
     reject "no
            ^ this quote is never closed
     set localpref 100
-        ^^^^^^^^^ expected `local-pref`, `med`, `weight`, `next-hop` or `origin`, found `localpref`
+        ^^^^^^^^^ expected `local-pref`, `med`, `weight`, `next-hop`, `origin` or `table`, found `localpref`
       help: did you mean `local-pref`?
     set local-pref
                   ^ expected a number, found the end of the rule
@@ -75,6 +78,13 @@ fn errors_in_actions() {
     set origin ipg
                ^^^ expected `igp`, `egp` or `incomplete`, found `ipg`
       help: did you mean `igp`?
+    set table mian
+              ^^^^ expected a kernel table: `main` or a number, found `mian`
+      help: did you mean `main`?
+    set table 0
+              ^ 0 is out of range: 1 to 4294967295
+    set table 255
+              ^^^ table 255 (`local`) belongs to the kernel
     add communty 1:2
         ^^^^^^^^ expected `community`, found `communty`
       help: did you mean `community`?

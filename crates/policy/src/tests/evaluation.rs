@@ -186,6 +186,8 @@ fn actions_change_what_they_name_and_nothing_else() {
         ("set local-pref 100", &|a| a.local_pref = Some(100)),
         ("set med 0", &|a| a.med = Some(0)),
         ("set weight 7", &|a| a.weight = 7),
+        ("set table 100", &|a| a.table = 100),
+        ("set table main", &|a| a.table = 254),
         ("set origin incomplete", &|a| a.origin = Origin::Incomplete),
         ("add community 1:1, 2:2:2, rt:3:3, blackhole", &|a| {
             ["1:1", "2:2:2", "rt:3:3", "blackhole"]

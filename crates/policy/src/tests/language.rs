@@ -111,6 +111,7 @@ fn action() -> impl Strategy<Value = Action<Parsed>> {
         prop::option::of("\\PC{0,8}").prop_map(Action::Reject),
         (number, any::<u32>()).prop_map(|(n, v)| Action::SetNumber(n, v)),
         one_of(ORIGINS).prop_map(Action::SetOrigin),
+        (1u32..).prop_filter("the kernel's own", |t| *t != 255).prop_map(Action::SetTable),
         next_hop.prop_map(Action::SetNextHop),
         prop::collection::vec(community(), 1..4).prop_map(Action::AddCommunities),
         community_items().prop_map(Action::RemoveCommunities),
@@ -209,6 +210,7 @@ fn the_normal_form() {
         ("reject if otc != AS64500 or otc and med=1", "reject if not otc = 64500 or otc and med = 1"),
         ("set next-hop  blackhole", "set next-hop blackhole"),
         ("accept if originator-id != 192.0.2.1", "accept if not originator-id = 192.0.2.1"),
+        ("set table  254", "set table main"),
         ("set next-hop 2001:DB8:0::1", "set next-hop 2001:db8::1"),
     ] {
         assert_eq!(normalize(text).as_deref(), Ok(expected), "{text}");
@@ -234,6 +236,8 @@ fn each_form_of_the_language_is_accepted() {
         "set origin egp",
         "set origin incomplete",
         "set weight 1",
+        "set table main",
+        "set table 4000000000",
         "add community 1:2",
         "add community 1:2, 1:2:3, rt:1:2, no-export",
         "remove community 1:2",

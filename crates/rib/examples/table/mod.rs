@@ -175,6 +175,8 @@ pub(crate) fn rib_config() -> RibConfig {
         cluster_id: 1,
         multipath: Multipath::Relaxed,
         max_paths: 16,
+        resolve_via_default: false,
+        kernel_table: 254,
         hash_seed: 7,
     }
 }

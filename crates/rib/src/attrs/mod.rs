@@ -44,6 +44,8 @@ impl DecisionKey {
     pub(crate) const RARE: u8 = 1;
     /// The bandwidth of a link.
     pub(crate) const BANDWIDTH: u8 = 2;
+    /// A kernel table of its own.
+    pub(crate) const TABLE: u8 = 4;
 
     /// Whether the set has what a flag says.
     #[inline]
@@ -166,6 +168,15 @@ impl Interner {
     /// The set itself.
     pub(crate) fn decode(&self, id: AttrId) -> PathAttributes {
         compact::decode(self.bytes(id))
+    }
+
+    /// The kernel's table that a set is for; 0: that of the configuration.
+    #[inline]
+    pub(crate) fn table(&self, id: AttrId) -> u32 {
+        if !self.key(id).has(DecisionKey::TABLE) {
+            return 0;
+        }
+        compact::parts(self.bytes(id)).map_or(0, |parts| parts.table)
     }
 
     /// How many sets there are.

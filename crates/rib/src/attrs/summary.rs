@@ -40,7 +40,8 @@ impl Summary {
             path_len: u16::try_from(path.decision_len()).unwrap_or(u16::MAX),
             origin: attributes.origin as u8,
             flags: if rare { DecisionKey::RARE } else { 0 }
-                | if bandwidth { DecisionKey::BANDWIDTH } else { 0 },
+                | if bandwidth { DecisionKey::BANDWIDTH } else { 0 }
+                | if attributes.table != 0 { DecisionKey::TABLE } else { 0 },
         }
     }
 

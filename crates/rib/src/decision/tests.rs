@@ -11,6 +11,7 @@ fn candidate(n: u8) -> Candidate {
         peer: PeerId(n.into()),
         key: DecisionKey { local_pref: 100, path_len: 3, neighbor_as: 64600, ..DecisionKey::default() },
         weight: 0,
+        table: 0,
         local: false,
         external: true,
         forwarded: true,

@@ -156,6 +156,7 @@ impl ExportProfile {
     /// What the kind of the session asks for, whatever the policy said.
     fn finish(&self, route: Outgoing<'_>, attributes: &mut PathAttributes) {
         attributes.weight = 0;
+        attributes.table = 0;
         attributes.med = attributes.med.or(self.med);
         if self.external {
             self.cross_border(attributes);

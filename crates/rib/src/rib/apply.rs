@@ -67,6 +67,7 @@ impl Rib {
     pub fn apply(&mut self, batch: Batch) {
         let Some(peer) = self.peers.get(batch.peer).filter(|peer| peer.up) else { return };
         let import = peer.info.import.clone();
+        self.recursion.news();
         let mut arrival = Arrival {
             peer: batch.peer,
             session: peer.session,
@@ -321,7 +322,9 @@ pub(super) fn set_accepted(
         path.flags.set(PathFlags::CHANGED, true);
         let moved = |old: AttrId| {
             let (old, new) = (attrs.key(old), attrs.key(new));
-            old.next_hop != new.next_hop || (old.flags | new.flags) & DecisionKey::BANDWIDTH != 0
+            // What is looked for in the bytes may be another.
+            let elsewhere = DecisionKey::BANDWIDTH | DecisionKey::TABLE;
+            old.next_hop != new.next_hop || (old.flags | new.flags) & elsewhere != 0
         };
         if old.is_none_or(moved) {
             path.flags.set(PathFlags::MOVED, true);

@@ -8,6 +8,7 @@ use siskin_net::{Family, NextHopGroup, PeerId, Prefix, RouteSource};
 use siskin_policy::{Builtin, RuleId, Step as PolicyStep, trace};
 
 use super::Rib;
+use super::kernel::KernelVerdict;
 use super::query::PathView;
 use super::turn::candidate;
 use crate::config::PeerInfo;
@@ -25,6 +26,8 @@ pub struct Explanation {
     pub paths: Vec<ExplainedPath>,
     /// Where packets go; `None`: no route of ours in the kernel.
     pub forwarding: Option<NextHopGroup>,
+    /// What is decided about its way into the kernel; `None`: there is no best path, or it is nothing for the kernel.
+    pub kernel: Option<KernelVerdict>,
     /// What each peer is sent.
     pub exports: Vec<ExportOutcome>,
 }
@@ -114,7 +117,7 @@ impl Rib {
         let about = |id: PeerId| peer.is_none_or(|peer| peer == id);
         let mut candidates: Vec<Candidate> = self.tables[family]
             .chain(dest)
-            .filter_map(|(id, path)| candidate(id, path, family, &self.peers, &self.attrs).ok())
+            .filter_map(|(id, path)| candidate(id, path, family, dest, &self.world()).ok())
             .collect();
         let mut notes = Notes::default();
         decide(&mut candidates, self.sharing(), &mut notes);
@@ -127,6 +130,7 @@ impl Rib {
                 .map(|path| self.explain_path(prefix, path, &notes))
                 .collect(),
             forwarding: self.fib_target(family, dest),
+            kernel: self.explain_kernel(family, dest),
             exports: self
                 .peers
                 .iter()

@@ -7,6 +7,7 @@ mod explain;
 mod kernel;
 mod limits;
 mod query;
+mod recursion;
 mod restart;
 mod scope;
 mod turn;
@@ -15,24 +16,27 @@ mod watch;
 
 use std::sync::Arc;
 
-use siskin_net::{Family, FamilyMap, FamilySet, NextHop, PeerId, Resolution};
+use siskin_net::{Family, FamilyMap, FamilySet, NextHop, NextHopAnswer, PeerId};
 
 use crate::attrs::Interner;
 use crate::config::{PeerInfo, RibConfig};
 use crate::decision::Candidate;
 use crate::export::{ExportProfile, Groups, OWN_DEFAULT, Outbox, Tables};
 use crate::import::{Facts, ImportProfile, Touched};
-use crate::nexthop::NextHopRequest;
+use crate::nexthop::{GroupMove, NextHopRequest};
 use crate::peers::{Peer, Peers};
 use crate::table::Table;
 use kernel::KernelState;
+use recursion::Recursion;
 use walk::Walks;
 use watch::Watch;
 
 pub use event::{Judged, LimitEvent, LimitKind, LimitOf, RibEvent};
 pub use explain::{CheckOutcome, ExplainedPath, Explanation, ExportOutcome, Lost, PolicyTrace};
-pub use kernel::FibUpdate;
-pub use query::{Cursor, ExportedRoute, Memory, Page, PathView, PeerCounts, Route, TableCounts, View};
+pub use kernel::{FibUpdate, KernelVerdict};
+pub use query::{
+    Cursor, ExportedRoute, Memory, NextHopView, Page, PathView, PeerCounts, Route, TableCounts, View,
+};
 pub use watch::{HostNews, RemoteHost};
 
 /// Dead sessions of a peer whose paths may be in the tables at the same time; sessions are told apart by a `u8`.
@@ -48,6 +52,7 @@ pub struct Rib {
     groups: Groups,
     walks: Walks,
     kernel: KernelState,
+    recursion: Recursion,
     watch: Watch,
     facts: Arc<Facts>,
     events: Vec<RibEvent>,
@@ -76,6 +81,7 @@ impl Rib {
             groups: Groups::default(),
             walks: Walks::default(),
             kernel: KernelState::default(),
+            recursion: Recursion::default(),
             watch: Watch::default(),
             facts: Arc::default(),
             events: Vec::new(),
@@ -107,7 +113,10 @@ impl Rib {
         walk.facts = true;
         match touched {
             Touched::Within(prefixes) => walk.touched.extend(prefixes),
-            Touched::Everything => self.groups.doubt_asking(&mut world!(self)),
+            Touched::Everything => {
+                walk.kernel |= self.kernel.asks_facts();
+                self.groups.doubt_asking(&mut world!(self));
+            }
         }
     }
 
@@ -145,6 +154,9 @@ impl Rib {
         }
         if other_face {
             self.groups.doubt_everything(&mut world!(self));
+            if self.kernel.policy.is_some() {
+                self.walks.waiting().kernel = true;
+            }
         }
         if let Some(profile) = export {
             self.groups.join(id, profile, &mut world!(self));
@@ -180,10 +192,12 @@ impl Rib {
         }
     }
 
-    /// What next-hop tracking found out about a next hop it was asked to track; `None`: it cannot be reached.
-    pub fn set_next_hop(&mut self, next_hop: NextHop, resolution: Option<Resolution>) {
-        if let Some(id) = self.attrs.next_hops.set(next_hop, resolution) {
-            self.walks.waiting().next_hops.insert(id);
+    /// What next-hop tracking found out about a next hop it was asked to track. One that is on no link may be reached by
+    /// a route here, too.
+    pub fn set_next_hop(&mut self, next_hop: NextHop, answer: impl Into<NextHopAnswer>) {
+        if let Some(id) = self.attrs.next_hops.set(next_hop, answer.into()) {
+            self.recursion.news();
+            self.resolve(id);
         }
     }
 
@@ -193,13 +207,21 @@ impl Rib {
         self.attrs.next_hops.take_requests()
     }
 
+    /// Groups of which all routes go another way since the last call, in order. It is what [`Rib::drain_fib`] says of each
+    /// route later, in short, and may be ignored.
+    #[must_use]
+    pub fn take_group_moves(&mut self) -> Vec<GroupMove> {
+        self.attrs.next_hops.take_moved()
+    }
+
     /// A turn of the work inside: changes of profiles, sweeps and new judgements (up to `budget` destinations), and the
     /// decision (up to `budget` destinations). True if there is more to do.
     pub fn turn(&mut self, budget: usize) -> bool {
         let changing = self.groups.apply_changes(&mut world!(self));
         let walking = self.walk(budget);
         let deciding = !self.held && self.decide_dirty(budget);
-        changing | walking | deciding
+        let resolving = self.resolve_due();
+        changing | walking | deciding | resolving
     }
 
     /// A turn of export: each update group takes up to `budget` destinations of each family to those of its members

@@ -4,7 +4,9 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use siskin_bgp::PathAttributes;
-use siskin_net::{Family, FamilyMap, FamilySet, NextHopGroup, PeerId, Prefix, RouteSource};
+use siskin_net::{
+    Family, FamilyMap, FamilySet, NextHop, NextHopGroup, PeerId, Prefix, Resolution, RouteSource,
+};
 use siskin_policy::RuleId;
 
 use super::Rib;
@@ -116,6 +118,17 @@ pub struct ExportedRoute {
     pub rule: RuleId,
     /// Something newer waits to be sent.
     pub pending: bool,
+}
+
+/// A next hop of paths in use.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct NextHopView {
+    /// The next hop.
+    pub next_hop: NextHop,
+    /// Where it leads; `None`: it cannot be reached.
+    pub resolution: Option<Resolution>,
+    /// The route of ours by which it is reached, or by which it is not.
+    pub via: Option<Prefix>,
 }
 
 /// Sizes of one family's table.
@@ -288,6 +301,18 @@ impl Rib {
         Some(self.groups.of(peer)?.profile.export(route))
     }
 
+    /// Every next hop that is tracked, in order, where it leads, and by which route of ours.
+    #[must_use]
+    pub fn next_hops(&self) -> Vec<NextHopView> {
+        let view = |(next_hop, resolution, via): (NextHop, Option<&Resolution>, Option<(Family, DestId)>)| {
+            let via = via.map(|(family, dest)| self.tables[family].dests.prefix(dest));
+            NextHopView { next_hop, resolution: resolution.cloned(), via }
+        };
+        let mut views: Vec<NextHopView> = self.attrs.next_hops.tracked().map(view).collect();
+        views.sort_unstable_by_key(|view| view.next_hop);
+        views
+    }
+
     /// Prefixes and paths of each family.
     #[must_use]
     pub fn counts(&self) -> FamilyMap<TableCounts> {
@@ -341,6 +366,7 @@ impl Rib {
         let told = |table: &crate::table::Table| !self.kernel.in_use || table.fib.is_empty();
         self.walks.is_empty()
             && self.attrs.next_hops.is_settled()
+            && self.recursion.is_settled()
             && self.tables.iter().all(|(_, table)| table.dirty.is_empty() && told(table))
     }
 
@@ -389,9 +415,8 @@ impl Rib {
     fn route(&self, family: Family, dest: DestId, view: View, peer: Option<PeerId>) -> Route {
         let table = &self.tables[family];
         let shown = table.chain(dest).filter(|(_, path)| self.shows(family, dest, path, view, peer));
-        let mut paths: Vec<PathView> = shown
-            .filter_map(|(id, path)| self.path_view((family, table.dests.prefix(dest)), id, path))
-            .collect();
+        let mut paths: Vec<PathView> =
+            shown.filter_map(|(id, path)| self.path_view((family, dest), id, path)).collect();
         paths.sort_by_key(|path| {
             (!path.best, !path.multipath, path.igp_metric.is_none(), path.rejected.is_some(), path.peer)
         });
@@ -400,17 +425,17 @@ impl Rib {
 
     pub(super) fn path_view(
         &self,
-        (family, prefix): (Family, Prefix),
+        (family, dest): (Family, DestId),
         id: PathId,
         path: &Path,
     ) -> Option<PathView> {
         let peer = self.peers.get(path.peer)?;
-        let candidate = candidate(id, path, family, &self.peers, &self.attrs);
+        let candidate = candidate(id, path, family, dest, &self.world());
         if candidate.as_ref().err() == Some(&Unusable::Dead) {
             return None;
         }
         Some(PathView {
-            prefix,
+            prefix: self.tables[family].dests.prefix(dest),
             peer: path.peer,
             name: peer.info.name.clone(),
             source: peer.info.source,

@@ -11,10 +11,12 @@ use siskin_bgp::wire::{
     DecodeContext, EncodeContext, HEADER_LEN, MAX_LEN, MessageType, RefreshKind, RouteRefresh, decode_update,
     frame, message_type,
 };
-use siskin_net::{Asn, BgpIdentifier, Hop, Prefix, RouteSource};
+use siskin_net::{Asn, BgpIdentifier, Hop, Prefix, Resolution, RouteSource};
 use siskin_policy::{Builtin, Compiled, PolicySet, PolicySource, RuleSource, Sets};
 
+mod recursion;
 mod restart;
+mod tables;
 mod watch;
 
 use super::*;
@@ -160,6 +162,8 @@ struct World {
     rib: Rib,
     queues: Queues,
     kernel: BTreeMap<Prefix, siskin_net::NextHopGroup>,
+    /// The same by table.
+    places: BTreeMap<(u32, Prefix), siskin_net::NextHopGroup>,
     /// Next hops that cannot be reached.
     lost: BTreeSet<NextHop>,
 }
@@ -172,12 +176,15 @@ impl World {
             cluster_id: 1,
             multipath: Multipath::Relaxed,
             max_paths: 1,
+            resolve_via_default: false,
+            kernel_table: 254,
             hash_seed: 7,
         };
         let mut world = World {
             rib: Rib::new(config),
             queues: Queues::default(),
             kernel: BTreeMap::new(),
+            places: BTreeMap::new(),
             lost: BTreeSet::new(),
         };
         for peer in peers {
@@ -218,10 +225,17 @@ impl World {
             }
             let mut updates = Vec::new();
             more |= self.rib.drain_fib(500, &mut updates);
-            for FibUpdate { prefix, target } in updates {
+            for FibUpdate { prefix, table, target, leaves } in updates {
+                leaves.and_then(|table| self.places.remove(&(table, prefix)));
                 match target {
-                    Some(group) => self.kernel.insert(prefix, (*group).clone()),
-                    None => self.kernel.remove(&prefix),
+                    Some(group) => {
+                        self.places.insert((table, prefix), (*group).clone());
+                        self.kernel.insert(prefix, (*group).clone())
+                    }
+                    None => {
+                        self.places.remove(&(table, prefix));
+                        self.kernel.remove(&prefix)
+                    }
                 };
             }
             more |= self.rib.export_turn(&mut self.queues, 500);

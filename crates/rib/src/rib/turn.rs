@@ -1,13 +1,14 @@
 //! The decision on every destination that was touched, once a turn, and the end of destinations nobody names.
 
-use siskin_net::Family;
+use siskin_net::{Family, FamilyMap};
 
 use super::Rib;
+use super::recursion::leads_back;
 use crate::attrs::{DecisionKey, Interner};
 use crate::decision::{Candidate, Sharing, decide};
 use crate::peers::Peers;
 use crate::slab::NONE;
-use crate::table::{DestId, Path, PathFlags, PathId};
+use crate::table::{DestId, Path, PathFlags, PathId, Table};
 
 /// Why a path takes no part in the decision.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -20,15 +21,25 @@ pub(super) enum Unusable {
     Unreachable,
 }
 
+/// What there is to know about a path.
+#[derive(Clone, Copy)]
+pub(super) struct World<'a> {
+    tables: &'a FamilyMap<Table>,
+    peers: &'a Peers,
+    attrs: &'a Interner,
+    kernel_table: u32,
+}
+
 /// What the decision compares of a path, if it may be used.
 #[inline]
 pub(super) fn candidate(
     id: PathId,
     path: &Path,
     family: Family,
-    peers: &Peers,
-    attrs: &Interner,
+    dest: DestId,
+    world: &World<'_>,
 ) -> Result<Candidate, Unusable> {
+    let World { tables, peers, attrs, kernel_table } = *world;
     if !peers.lives(path, family) {
         return Err(Unusable::Dead);
     }
@@ -38,11 +49,15 @@ pub(super) fn candidate(
     let resolves = peer.resolves();
     let metric =
         if resolves { attrs.next_hops.metric(key.next_hop).ok_or(Unusable::Unreachable)? } else { 0 };
+    if resolves && leads_back(tables, attrs, key.next_hop, family, dest) {
+        return Err(Unusable::Unreachable);
+    }
     let mut candidate = Candidate {
         path: id,
         peer: path.peer,
         key,
         weight: 0,
+        table: Some(attrs.table(accepted)).filter(|table| *table != kernel_table).unwrap_or(0),
         local: peer.info.is_local(),
         external: peer.info.external,
         forwarded: resolves,
@@ -61,6 +76,11 @@ pub(super) fn candidate(
 }
 
 impl Rib {
+    pub(super) fn world(&self) -> World<'_> {
+        let kernel_table = self.config.kernel_table;
+        World { tables: &self.tables, peers: &self.peers, attrs: &self.attrs, kernel_table }
+    }
+
     pub(super) fn sharing(&self) -> Sharing {
         Sharing { multipath: self.config.multipath, max_paths: self.config.max_paths }
     }
@@ -89,9 +109,7 @@ impl Rib {
         candidates.clear();
         let table = &self.tables[family];
         candidates.extend(
-            table
-                .chain(dest)
-                .filter_map(|(id, path)| candidate(id, path, family, &self.peers, &self.attrs).ok()),
+            table.chain(dest).filter_map(|(id, path)| candidate(id, path, family, dest, &self.world()).ok()),
         );
         if self.watch.is_active() {
             self.watch.look(table.dests.prefix(dest), &candidates, table, &self.attrs);
@@ -102,9 +120,11 @@ impl Rib {
         if change.route {
             self.groups.mark(family, dest);
         }
-        if change.forwarding {
+        // The kernel's policy looks at all attributes.
+        if change.forwarding || change.route && self.kernel.policy.is_some() {
             self.tables[family].fib.insert(dest);
         }
+        self.note_covered(family, dest);
     }
 
     /// Marks the selected paths, the best first, and says what is different from before.

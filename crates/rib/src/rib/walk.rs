@@ -34,6 +34,8 @@ pub(super) struct Walk {
     pub(super) next_hops: HashSet<NhId, FixedState>,
     /// Every destination is to be decided.
     pub(super) everything: bool,
+    /// The kernel's policy, or what it asks about, changed: what the kernel gets is looked at again.
+    pub(super) kernel: bool,
     /// Where it stands.
     family: usize,
     dest: DestId,
@@ -45,6 +47,7 @@ impl Walk {
     fn is_narrow(&self) -> bool {
         !self.sweep
             && !self.everything
+            && !self.kernel
             && self.gone.is_empty()
             && self.judge.is_empty()
             && self.next_hops.is_empty()
@@ -138,6 +141,9 @@ impl Rib {
         let touched = walk.touched.contains(table.dests.prefix(dest));
         if touched {
             self.groups.mark_asking(family, dest);
+        }
+        if (walk.kernel || touched && self.kernel.asks_facts()) && table.best(dest).is_some() {
+            table.fib.insert(dest);
         }
         let paths: SmallVec<[PathId; 8]> = table.chain(dest).map(|(id, _)| id).collect();
         for id in paths {

@@ -29,6 +29,8 @@ fn config(multipath: Multipath, max_paths: u16) -> RibConfig {
         cluster_id: 0x0a00_0001,
         multipath,
         max_paths,
+        resolve_via_default: false,
+        kernel_table: 254,
         hash_seed: SEED,
     }
 }

@@ -23,7 +23,7 @@ fn read_all(mut stream: BytesMut, ctx: &DecodeContext, max_len: usize) -> Vec<Up
 
 /// The attributes as such a peer will have them.
 fn as_received(attributes: &PathAttributes, decode: &DecodeContext) -> PathAttributes {
-    let mut expected = PathAttributes { weight: 0, border_prepend: 0, ..attributes.clone() };
+    let mut expected = PathAttributes { weight: 0, table: 0, border_prepend: 0, ..attributes.clone() };
     if decode.external {
         expected.local_pref = None;
         expected.originator_id = None;

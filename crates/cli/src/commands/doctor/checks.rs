@@ -7,7 +7,7 @@ use std::process::Command;
 
 use serde_json::Value;
 use siskin_config::{Config, HostRoutes, OriginateKernel};
-use siskin_net::{Family, Prefix};
+use siskin_net::{Family, NamePattern, Prefix};
 
 use super::host::Host;
 
@@ -86,11 +86,27 @@ fn words(line: &str) -> Vec<Mend> {
     vec![Mend::Run(line.split(' ').map(str::to_owned).collect())]
 }
 
+/// Kinds of links that VMs are behind, where no names are configured.
+const VM_PORTS: [&str; 3] = ["tun", "veth", "macvtap"];
+
 /// Looks at everything.
 pub(super) fn all(config: &Config, host: &Host) -> Vec<Finding> {
     let mut found = Vec::new();
-    for (name, domain) in &config.host_routes {
-        Checks { host, config, name, domain, found: &mut found }.run();
+    for (section, domain) in &config.host_routes {
+        let interfaces = host.interfaces(section, domain);
+        // A pattern may match nothing, as long as no VM runs.
+        if interfaces.is_empty() && !NamePattern::is_pattern(section) {
+            Checks { host, config, name: section, domain, found: &mut found }.wrong(
+                "the interface",
+                "not there",
+                "there",
+                "without it no VM is heard",
+                Vec::new(),
+            );
+        }
+        for (name, bridge) in interfaces {
+            Checks { host, config, name, domain, found: &mut found }.run(bridge);
+        }
     }
     if !config.host_routes.is_empty() {
         whole_host(host, &mut found);
@@ -107,16 +123,8 @@ struct Checks<'a> {
 }
 
 impl Checks<'_> {
-    fn run(mut self) {
-        let Some(link) = self.host.link(self.name) else {
-            return self.wrong(
-                "the interface",
-                "not there",
-                "there",
-                "without it no VM is heard",
-                Vec::new(),
-            );
-        };
+    fn run(mut self, bridge: Option<&str>) {
+        let Some(link) = self.host.link(self.name) else { return };
         let name = self.name;
         let up = link["flags"].as_array().is_some_and(|flags| flags.iter().any(|flag| flag == "UP"));
         if !up {
@@ -126,8 +134,8 @@ impl Checks<'_> {
         self.mac(link);
         self.gateways(link);
         self.parameters();
-        if link["linkinfo"]["info_kind"] == "bridge" {
-            self.bridge(link);
+        if let Some((bridge, link)) = bridge.and_then(|name| Some((name, self.host.link(name)?))) {
+            self.bridge(bridge, link);
         }
         self.aggregates();
     }
@@ -283,8 +291,7 @@ impl Checks<'_> {
         self.wrong(what, format!("{} (all {all}, own {own})", all.max(own)), 1, WHY, mends);
     }
 
-    fn bridge(&mut self, link: &Value) {
-        let name = self.name;
+    fn bridge(&mut self, name: &str, link: &Value) {
         let data = &link["linkinfo"]["info_data"];
         let on = |value: &Value| value.as_u64().unwrap_or(0);
         let set = |what: &str| words(&format!("ip link set dev {name} type bridge {what}"));
@@ -305,6 +312,9 @@ impl Checks<'_> {
             self.wrong("no_linklocal_learn", 0, 1, why, set("no_linklocal_learn 1"));
         }
         for (port, of) in self.host.ports(name) {
+            if !self.is_vm_port(port, of) {
+                continue;
+            }
             if self.domain.isolate && of["linkinfo"]["info_slave_data"]["isolated"] != true {
                 let why = "VMs reach each other as neighbours, past the router and its rules";
                 let mend = words(&format!("bridge link set dev {port} isolated on"));
@@ -313,6 +323,14 @@ impl Checks<'_> {
             let why =
                 "the host speaks on the port of a VM by itself: an address of its own, listener reports";
             self.parameter(&format!("net/ipv6/conf/{port}/disable_ipv6"), "1", why);
+        }
+    }
+
+    /// As the configuration says, else by what VMs' ports are on every hypervisor.
+    fn is_vm_port(&self, name: &str, link: &Value) -> bool {
+        match self.domain.ports.as_slice() {
+            [] => link["linkinfo"]["info_kind"].as_str().is_some_and(|kind| VM_PORTS.contains(&kind)),
+            patterns => patterns.iter().any(|pattern| pattern.matches(name)),
         }
     }
 

@@ -4,6 +4,8 @@ use std::fs;
 use std::process::Command;
 
 use serde_json::Value;
+use siskin_config::HostRoutes;
+use siskin_net::NamePattern;
 
 /// Links, addresses and routes; kernel parameters are read when they are asked for.
 #[derive(Clone, Debug, Default)]
@@ -38,6 +40,33 @@ impl Host {
     /// A link by its name.
     pub(super) fn link(&self, name: &str) -> Option<&Value> {
         self.links.iter().find(|link| link["ifname"] == name)
+    }
+
+    /// The interfaces that a section of the configuration is about, each with the bridge that its VMs are behind.
+    pub(super) fn interfaces(&self, section: &str, domain: &HostRoutes) -> Vec<(&str, Option<&str>)> {
+        let name = |link: &'_ Value| link["ifname"].as_str().map(str::to_owned);
+        let is_bridge = |link: &Value| link["linkinfo"]["info_kind"] == "bridge";
+        let bridge = |name: &Value| self.links.iter().find(|link| link["ifname"] == *name && is_bridge(link));
+        let pattern = NamePattern::is_pattern(section).then(|| NamePattern::new(section));
+        let wanted = |link: &&Value| match &pattern {
+            // What is a port of a bridge is the bridge's section's.
+            Some(pattern) => {
+                name(link).is_some_and(|n| pattern.matches(&n)) && bridge(&link["master"]).is_none()
+            }
+            None => link["ifname"] == *section,
+        };
+        let found = self.links.iter().filter(wanted).filter_map(|link| {
+            let vlan = domain.vlan.filter(|_| is_bridge(link));
+            // The VLAN has its gateway on its device, whatever that is called.
+            let device = vlan.and_then(|vlan| {
+                let of_vlan =
+                    |l: &&Value| l["link"] == link["ifname"] && l["linkinfo"]["info_data"]["id"] == vlan;
+                self.links.iter().find(of_vlan)
+            });
+            let lower = if is_bridge(link) { Some(link) } else { bridge(&link["link"]) };
+            Some((device.unwrap_or(link)["ifname"].as_str()?, lower.and_then(|l| l["ifname"].as_str())))
+        });
+        found.collect()
     }
 
     /// The names of a bridge's ports.

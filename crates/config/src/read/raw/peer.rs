@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use siskin_net::{Asn, FamilySet, NamePattern, Prefix, Role};
 
-use super::sections::{Key, List, name};
+use super::sections::{Key, List, name, table};
 use crate::diagnostic::Report;
 use crate::model::{AddPath, AsnRule, Bfd, Communities, GracefulRestart, IrrFilter, MaxPrefix, RpkiMode};
 use crate::read::checks::{RawChecks, checks};
@@ -110,6 +110,7 @@ peer_keys! {
     enforce_first_as "enforce-first-as" bool = Value::boolean;
     local_pref "local-pref" u32 = |v, r| v.integer(0..=u64::from(u32::MAX), r);
     med "med" u32 = |v, r| v.integer(0..=u64::from(u32::MAX), r);
+    table "table" u32 = table;
     prepend "prepend" u8 = |v, r| v.integer(0..=25, r);
     communities "communities" (Communities, Communities) = values::communities;
     bfd "bfd" Option<Bfd> = values::bfd;

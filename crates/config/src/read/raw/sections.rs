@@ -2,6 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
+use std::time::Duration;
 
 use siskin_net::{Asn, BgpIdentifier, FamilyMap, NamePattern, Prefix};
 use toml::de::DeValue;
@@ -10,6 +11,7 @@ use super::peer::pattern;
 use crate::diagnostic::Report;
 use crate::model::{
     Communities, CompatMode, Guard, HostLimits, HostTimers, MacAddress, Multipath, OnStop, OriginateKernel,
+    ResilientGroups,
 };
 use crate::read::{Section, Value, host_values};
 use crate::source::{Location, Spanned};
@@ -100,10 +102,13 @@ pub(crate) struct RawKernel {
     pub(crate) metric: Key<u32>,
     pub(crate) max_paths: Key<u16>,
     pub(crate) nexthop_groups: Key<bool>,
+    pub(crate) resilient_groups: Key<Option<ResilientGroups>>,
     pub(crate) nexthop_compat_mode: Key<CompatMode>,
     pub(crate) mtu: Key<u16>,
     pub(crate) prefsrc: Key<FamilyMap<Option<IpAddr>>>,
     pub(crate) on_stop: Key<OnStop>,
+    pub(crate) policy: Key<String>,
+    pub(crate) resolve_via_default: Key<bool>,
 }
 
 impl RawKernel {
@@ -114,6 +119,7 @@ impl RawKernel {
             metric: section.get("metric", report, |v, r| v.integer(1..=u64::from(u32::MAX), r)),
             max_paths: section.get("max-paths", report, |v, r| v.integer(1..=256, r)),
             nexthop_groups: section.get("nexthop-groups", report, Value::boolean),
+            resilient_groups: section.get("resilient-groups", report, resilient_groups),
             nexthop_compat_mode: section.get("nexthop-compat-mode", report, |v, r| {
                 v.word(&[("keep", CompatMode::Keep), ("off", CompatMode::Off)], r)
             }),
@@ -122,10 +128,34 @@ impl RawKernel {
             on_stop: section.get("on-stop", report, |v, r| {
                 v.word(&[("keep", OnStop::Keep), ("flush", OnStop::Flush)], r)
             }),
+            policy: section.get("policy", report, name),
+            resolve_via_default: section.get("resolve-via-default", report, Value::boolean),
         };
         section.finish(report);
         raw
     }
+}
+
+/// `resilient-groups`; off is `Some(None)`.
+fn resilient_groups(value: Value<'_>, report: &mut Report) -> Option<Option<ResilientGroups>> {
+    let default = ResilientGroups::default();
+    if let DeValue::Boolean(on) = value.toml {
+        return Some(on.then_some(default));
+    }
+    if !matches!(value.toml, DeValue::Table(_)) {
+        return value.expected("`true`, `false` or a table like { buckets = 128, idle = \"60s\" }", report);
+    }
+    let mut section = Section::new(value, "resilient-groups", value.at, report)?;
+    let times = Duration::ZERO..=Duration::from_secs(86_400);
+    let buckets = section.get("buckets", report, |v, r| v.integer(1..=65_535, r));
+    let idle = section.get("idle", report, |v, r| v.duration(times.clone(), r));
+    let unbalanced = section.get("unbalanced", report, |v, r| v.duration(times.clone(), r));
+    section.finish(report);
+    Some(Some(ResilientGroups {
+        buckets: buckets.map_or(default.buckets, |b| b.value),
+        idle: idle.map_or(default.idle, |i| i.value),
+        unbalanced: unbalanced.map_or(default.unbalanced, |u| u.value),
+    }))
 }
 
 /// A kernel table: `"main"` (254), `"default"` (253), or a number; never `local` (255), which is the kernel's.

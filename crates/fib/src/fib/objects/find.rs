@@ -42,10 +42,10 @@ impl Objects {
         }
         let mut lost = HashSet::default();
         for (group, id) in self.groups.iter_mut().zip(0..).filter_map(|(g, id)| Some((g.as_mut()?, id))) {
-            if let [(only, _)] = group.members.as_slice() {
-                if lost_hops.contains(only) {
+            if let Some(only) = group.lone() {
+                if lost_hops.contains(&only) {
                     lost.insert(id);
-                } else if odd_hops.contains(only) {
+                } else if odd_hops.contains(&only) {
                     self.doubtful.insert(id);
                 }
             } else {
@@ -58,6 +58,10 @@ impl Objects {
                         self.doubtful.insert(id);
                     }
                     group.present = members_in(found, &group.members, &self.hops);
+                    if group.present.is_empty() && !lost.contains(&id) {
+                        // Its ids lead elsewhere, and its routes go when that does, of which nobody will tell.
+                        self.doubtful.insert(id);
+                    }
                 }
                 if usurped {
                     (group.id, group.error) = (0, None);
@@ -118,7 +122,11 @@ impl Objects {
             });
         }
         for object in &objects {
-            if let NextHopKind::Group(members) = &object.kind {
+            // One of another kind cannot be changed into what is wanted.
+            let kind = self.resilient.map(|resilient| resilient.buckets);
+            if let NextHopKind::Group(members) = &object.kind
+                && object.buckets == kind
+            {
                 self.adopt_group(object.id, members, &single);
             }
         }
@@ -141,6 +149,16 @@ impl Objects {
         let refused = |source| FibError::Kernel { action: "trying next-hop objects", source };
         channel.request(|batch| nexthop::put_blackhole(batch, id, PROTOCOL)).map_err(refused)?;
         self.taken.remove(&id);
+        let tried = self.resilient.map(|resilient| {
+            let group = id.wrapping_add(1);
+            let put = channel
+                .request(|batch| nexthop::put_group(batch, group, PROTOCOL, &[(id, 1)], Some(&resilient)));
+            put.and_then(|()| channel.request(|batch| nexthop::remove(batch, group)))
+        });
+        if let Some(Err(error)) = tried {
+            tracing::warn!(%error, "the kernel refuses resilient next-hop groups: plain ones are used");
+            self.resilient = None;
+        }
         channel.request(|batch| nexthop::remove(batch, id)).map_err(refused)
     }
 

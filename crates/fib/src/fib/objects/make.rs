@@ -1,12 +1,11 @@
 //! Making next-hop objects in the kernel, completing them, and deleting those of no more use.
 
-use std::hash::BuildHasher;
 use std::io;
 
 use foldhash::HashSet;
 use smallvec::SmallVec;
 
-use super::{Group, HopId, Objects};
+use super::{Group, HopId, HopObject, Objects};
 use crate::channel::Channel;
 use crate::error::KernelError;
 use crate::fib::table::GroupId;
@@ -28,20 +27,29 @@ impl Objects {
         if !self.enabled {
             return Ok(());
         }
-        let mut hops: Vec<HopId> = ids
-            .iter()
-            .filter_map(|id| self.group(*id))
-            .flat_map(|g| g.members.iter().map(|(id, _)| *id))
-            .filter(|id| self.hop(*id).is_some_and(|h| !h.present && !self.down.contains(&h.hop.interface)))
-            .collect();
+        let groups = ids.iter().filter_map(|id| self.group(*id));
+        let mut hops: Vec<HopId> = groups.flat_map(|g| g.members.iter().map(|(id, _)| *id)).collect();
         hops.sort_unstable();
         hops.dedup();
-        self.make(&hops, channel, batch, Self::put_hop, Self::note_hop)?;
+        self.make_hops(&hops, channel, batch)?;
         let groups: Vec<GroupId> =
             ids.iter().copied().filter(|id| self.group(*id).is_some_and(|g| self.lacks_members(g))).collect();
         self.make(&groups, channel, batch, Self::put_group, Self::note_group)?;
         self.incomplete |= ids.iter().filter_map(|id| self.group(*id)).any(|g| self.lacks(g, true));
         Ok(())
+    }
+
+    /// Makes those of these hops that are missing and whose link is not down.
+    pub(super) fn make_hops(
+        &mut self,
+        hops: &[HopId],
+        channel: &mut Channel,
+        batch: &mut Batch,
+    ) -> io::Result<()> {
+        let missing = |h: &HopObject| !h.present && !self.down.contains(&h.hop.interface);
+        let missing: Vec<HopId> =
+            hops.iter().copied().filter(|id| self.hop(*id).is_some_and(missing)).collect();
+        self.make(&missing, channel, batch, Self::put_hop, Self::note_hop)
     }
 
     /// Sends one request for each of `ids` and notes what became of it.
@@ -96,7 +104,7 @@ impl Objects {
         group.id = fresh.unwrap_or(group.id);
         let alive = |(id, weight): &(HopId, u16)| Some((group.alive(*id, &self.hops)?.id, *weight));
         let members: SmallVec<[(u32, u16); 4]> = group.members.iter().filter_map(alive).collect();
-        nexthop::put_group(batch, group.id, PROTOCOL, &members);
+        nexthop::put_group(batch, group.id, PROTOCOL, &members, self.resilient.as_ref());
     }
 
     pub(super) fn note_group(&mut self, id: GroupId, error: Option<KernelError>) {
@@ -193,17 +201,14 @@ impl Objects {
     }
 
     fn remove(&mut self, id: GroupId) -> Option<Group> {
+        self.forget_index(id);
         let group = self.groups.get_mut(id as usize)?.take()?;
-        let hash = self.hasher.hash_one((&group.group, group.family));
-        if let Ok(entry) = self.index.find_entry(hash, |other| *other == id) {
-            entry.remove();
-        }
         self.free_groups.push(id);
         Some(group)
     }
 
     /// One use of a hop less; its kernel id if it must be deleted.
-    fn release_hop(&mut self, id: HopId) -> Option<u32> {
+    pub(super) fn release_hop(&mut self, id: HopId) -> Option<u32> {
         let hop = self.hop_mut(id)?;
         hop.refs = hop.refs.saturating_sub(1);
         if hop.refs > 0 {

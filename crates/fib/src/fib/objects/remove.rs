@@ -72,18 +72,14 @@ impl Objects {
     /// The kernel object that nothing but the routes of a deserted group uses.
     fn lone_object(&self, id: GroupId) -> Option<u32> {
         let group = self.group(id).filter(|g| self.enabled && g.is_deserted())?;
-        match group.members.as_slice() {
-            [] => None,
-            [(only, _)] => self.hop(*only).filter(|h| h.present && h.refs == 1).map(|h| h.id),
-            _ => Some(group.id).filter(|_| !group.present.is_empty()),
+        match group.lone() {
+            Some(only) => self.hop(only).filter(|h| h.present && h.refs == 1).map(|h| h.id),
+            None => Some(group.id).filter(|_| !group.present.is_empty()),
         }
     }
 
     fn forget_object(&mut self, id: GroupId) {
-        let only = match self.group(id).map(|g| g.members.as_slice()) {
-            Some([(only, _)]) => Some(*only),
-            _ => None,
-        };
+        let only = self.group(id).and_then(Group::lone);
         if let Some(hop) = only.and_then(|only| self.hop_mut(only)) {
             hop.present = false;
         } else if let Some(group) = self.group_mut(id) {

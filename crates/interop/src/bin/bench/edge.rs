@@ -21,7 +21,8 @@ use siskin_interop::wait::{SOON, wait_some};
 use siskin_interop::{Error, Result};
 use siskin_net::{Family, Prefix};
 
-use super::{Arguments, HEAD, Kind, LIMIT, Sample, Subject, columns, line, median, number, ratio, rest};
+use super::{Arguments, HEAD, LIMIT, Sample, Subject, columns, line, median, number, ratio, rest};
+use siskin_interop::make::Make;
 
 /// Entries of the registry's list.
 const ENTRIES: usize = 100_000;
@@ -74,15 +75,15 @@ struct Lists {
 /// A daemon with or without filters.
 #[derive(Clone, Copy, PartialEq, Eq)]
 struct Setup {
-    kind: Kind,
+    kind: Make,
     filters: bool,
 }
 
 const SETUPS: [Setup; 4] = [
-    Setup { kind: Kind::Bird, filters: false },
-    Setup { kind: Kind::Bird, filters: true },
-    Setup { kind: Kind::Siskin, filters: false },
-    Setup { kind: Kind::Siskin, filters: true },
+    Setup { kind: Make::Bird, filters: false },
+    Setup { kind: Make::Bird, filters: true },
+    Setup { kind: Make::Siskin, filters: false },
+    Setup { kind: Make::Siskin, filters: true },
 ];
 
 impl Setup {
@@ -121,7 +122,7 @@ pub(super) fn run_all(mrt: &Path, arguments: &Arguments) -> Result {
 
 /// How many prefixes the filters leave, as our own daemon counts them.
 fn surviving(mrt: &Path, arguments: &Arguments, lists: &Lists) -> Result<(u64, u64)> {
-    let setup = Setup { kind: Kind::Siskin, filters: true };
+    let setup = Setup { kind: Make::Siskin, filters: true };
     Ok(in_lab(setup, mrt, arguments, lists, None)?.0)
 }
 
@@ -208,8 +209,8 @@ impl Sources {
 
 fn start(setup: Setup, ns: &Ns, arguments: &Arguments, lists: &Lists) -> Result<Subject> {
     match (setup.kind, setup.filters) {
-        (kind, false) => Subject::start(kind, ns, arguments),
-        (Kind::Siskin, true) => {
+        (kind @ Make::Frr, _) | (kind, false) => Subject::start(kind, ns, arguments),
+        (Make::Siskin, true) => {
             let siskin = Siskin::start(ns, &siskin_config(arguments))?;
             wait_some("VRPs and lists", LIMIT, || {
                 std::thread::sleep(Duration::from_millis(200));
@@ -221,7 +222,7 @@ fn start(setup: Setup, ns: &Ns, arguments: &Arguments, lists: &Lists) -> Result<
             })?;
             Ok(Subject::Siskin(siskin))
         }
-        (Kind::Bird, true) => {
+        (Make::Bird, true) => {
             let neighbors =
                 vec![Neighbor::new([10, 0, 0, 1], arguments.as_peer), Neighbor::new([10, 0, 1, 1], 64_999)];
             let config = Config::new(64_500, [10, 0, 0, 2], neighbors, Vec::new());

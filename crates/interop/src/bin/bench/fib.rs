@@ -1,89 +1,95 @@
 //! The kernel's table: how fast routes get in, change and go, and how soon packets take another way after a failure;
-//! Siskin beside BIRD 2 and FRR, in turns.
+//! Siskin beside BIRD 2, FRR and a writer that does nothing else, in turns.
 //!
 //! Two peers announce the same table. What the kernel forwards by is seen through iproute2, in a sample of the routes
 //! that is spread over the table, so each figure of a sample is a few milliseconds late. The figures are seconds.
 
-use std::fmt;
+mod look;
+mod raw;
+
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use siskin_interop::Result;
 use siskin_interop::bird::Bird;
 use siskin_interop::frr::Frr;
 use siskin_interop::lab::{Lab, Ns};
-use siskin_interop::process::{Daemon, run};
+use siskin_interop::make::Make;
+use siskin_interop::process::Daemon;
 use siskin_interop::router::{Config, Neighbor, Router};
 use siskin_interop::siskin::Siskin;
 use siskin_interop::tool::{Tool, at};
 use siskin_interop::wait::SOON;
-use siskin_interop::{Error, Result};
 
 use super::{Arguments, LIMIT, counted4, counted6, number, rest};
+use look::{Look, Objects, SAMPLE};
 
-/// Routes that are looked at one by one.
-const SAMPLE: usize = 50;
-/// Routes that somebody else takes away.
-const STOLEN: usize = 1_000;
-/// How long a daemon has to put them back.
+/// How long a step may take.
+const STEP: Duration = Duration::from_secs(60);
+/// How long a daemon has to put back what somebody deleted.
 const PATIENCE: Duration = Duration::from_secs(20);
 const FIRST: &str = "10.0.0.1";
 const SECOND: &str = "10.0.1.1";
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Kind {
-    Siskin,
-    Bird,
-    Frr,
-}
-
-/// What is measured, in order.
-const STEPS: [&str; 7] =
-    ["install", "second path", "link down", "link up", "session down", "1,000 deleted", "remove all"];
+/// What is measured, in order: the table from one peer; the second path of all routes; the second session's end, until the
+/// first message about next-hop objects and until no route of the sample goes there; routes that somebody deleted; the
+/// end of all; the table from both peers at once; the loss of the second link.
+const STEPS: [&str; 8] = [
+    "install",
+    "second path",
+    "lost: objects",
+    "lost: routes",
+    "1,000 deleted",
+    "remove all",
+    "both at once",
+    "link down",
+];
 
 /// Seconds of each step; `None`: not within the time given.
 type Sample = [Option<f64>; STEPS.len()];
 
 /// Runs all rounds and prints the medians.
 pub(super) fn run_all(mrt: &Path, arguments: &Arguments) -> Result {
-    let kinds = [Kind::Bird, Kind::Frr, Kind::Siskin];
-    let mut samples: Vec<Vec<Sample>> = kinds.iter().map(|_| Vec::new()).collect();
+    let makes = arguments.makes(&Make::ALL);
+    let mut samples: Vec<(String, Vec<Sample>)> = vec![("raw".to_owned(), Vec::new())];
+    samples.extend(makes.iter().map(|make| (make.to_string(), Vec::new())));
     for round in 1..=arguments.rounds {
-        for (kind, list) in kinds.iter().zip(&mut samples) {
+        for ((name, list), make) in
+            samples.iter_mut().zip([None].into_iter().chain(makes.iter().copied().map(Some)))
+        {
             let lab = Lab::new("fib")?;
-            let sample = measure(&lab, *kind, mrt, arguments);
+            let sample = match make {
+                Some(make) => measure(&lab, make, mrt, arguments),
+                None => raw::install(&lab, mrt, arguments).map(only_install),
+            };
             if sample.is_err() {
                 lab.keep();
             }
-            let sample = sample.map_err(|e| e.during(format!("{kind:?}")))?;
-            println!("round {round} {:8}{}", kind.to_string(), columns(&sample));
+            let sample = sample.map_err(|e| e.during(&*name))?;
+            println!("round {round} {name:8}{}", columns(&sample));
             list.push(sample);
         }
     }
     println!("\nmedians of {}, seconds", arguments.rounds);
     let head: String = STEPS.iter().map(|step| format!("{step:>15}")).collect();
     println!("{:8}{head}", "");
-    let medians: Vec<Sample> = samples.iter().map(|list| std::array::from_fn(|n| median(list, n))).collect();
-    for (kind, sample) in kinds.iter().zip(&medians) {
-        println!("{:8}{}", kind.to_string(), columns(sample));
+    let medians: Vec<(String, Sample)> =
+        samples.into_iter().map(|(name, list)| (name, std::array::from_fn(|n| median(&list, n)))).collect();
+    for (name, sample) in &medians {
+        println!("{name:8}{}", columns(sample));
     }
-    if let [bird, frr, siskin] = medians.as_slice() {
-        for (name, other) in [("/ BIRD", bird), ("/ FRR", frr)] {
+    if let Some(((_, siskin), others)) = medians.split_last() {
+        for (name, other) in others {
             let ratio: Sample =
                 std::array::from_fn(|n| Some(siskin.get(n)?.as_ref()? / other.get(n)?.as_ref()?));
-            println!("{name:8}{}", columns(&ratio));
+            println!("/ {name:6}{}", columns(&ratio));
         }
     }
     Ok(())
 }
 
-impl fmt::Display for Kind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Kind::Siskin => "siskin",
-            Kind::Bird => "bird",
-            Kind::Frr => "frr",
-        })
-    }
+fn only_install(seconds: f64) -> Sample {
+    std::array::from_fn(|step| (step == 0).then_some(seconds))
 }
 
 fn columns(sample: &Sample) -> String {
@@ -107,14 +113,14 @@ enum Subject {
 }
 
 impl Subject {
-    fn start(kind: Kind, ns: &Ns, asn: u32) -> Result<Subject> {
+    fn start(kind: Make, ns: &Ns, asn: u32) -> Result<Subject> {
         let neighbors =
             || vec![Neighbor::new([10, 0, 0, 1], asn).passive(), Neighbor::new([10, 0, 1, 1], asn).passive()];
         let config = || Config::new(64_500, [10, 0, 0, 2], neighbors(), Vec::new()).with_kernel();
         match kind {
-            Kind::Siskin => Siskin::start(ns, &siskin_config(asn)).map(Subject::Siskin),
-            Kind::Bird => Bird::start_raw(ns, &config(), &bird_config(asn)).map(Subject::Bird),
-            Kind::Frr => Frr::start(ns, &config()).map(Subject::Frr),
+            Make::Siskin => Siskin::start(ns, &siskin_config(asn)).map(Subject::Siskin),
+            Make::Bird => Bird::start_raw(ns, &config(), &bird_config(asn)).map(Subject::Bird),
+            Make::Frr => Frr::start(ns, &config()).map(Subject::Frr),
         }
     }
 
@@ -127,6 +133,8 @@ impl Subject {
     }
 }
 
+/// With the kernel's compatibility mode as it is, on: iproute2 would not show the hops of our routes without. It costs a
+/// notification for each route of a group that changes, which is in the figures.
 fn siskin_config(asn: u32) -> String {
     let peer = |name: &str, address: &str| {
         format!(
@@ -155,36 +163,61 @@ fn bird_config(asn: u32) -> String {
         "log stderr all;\nrouter id 10.0.0.2;\nprotocol device {{}}\nprotocol direct {{ ipv4; ipv6; }}\n{}{}{}{}",
         kernel("ipv4"),
         kernel("ipv6"),
-        session("first", FIRST),
-        session("second", SECOND)
+        session("peer0", FIRST),
+        session("peer1", SECOND)
     )
 }
 
-fn measure(lab: &Lab, kind: Kind, mrt: &Path, arguments: &Arguments) -> Result<Sample> {
-    let (one, us, two) = (lab.ns("one")?, lab.ns("us")?, lab.ns("two")?);
-    for (ns, interface, net) in [(&one, "up0", 0), (&two, "up1", 1)] {
-        let addresses = |n: u8| [format!("10.0.{net}.{n}/24"), format!("2001:db8:{net}::{n}/64")];
-        let (theirs, ours) = (addresses(1), addresses(2));
-        lab.link(
-            (ns, "eth0", &theirs.each_ref().map(String::as_str)),
-            (&us, interface, &ours.each_ref().map(String::as_str)),
-        )?;
+/// The two peers and the daemon between them.
+struct Net {
+    us: Ns,
+    peers: [Ns; 2],
+    play: [String; 2],
+}
+
+impl Net {
+    fn new(lab: &Lab, mrt: &Path, arguments: &Arguments) -> Result<Net> {
+        let (one, us, two) = (lab.ns("one")?, lab.ns("us")?, lab.ns("two")?);
+        for (ns, interface, net) in [(&one, "up0", 0), (&two, "up1", 1)] {
+            let addresses = |n: u8| [format!("10.0.{net}.{n}/24"), format!("2001:db8:{net}::{n}/64")];
+            let (theirs, ours) = (addresses(1), addresses(2));
+            lab.link(
+                (ns, "eth0", &theirs.each_ref().map(String::as_str)),
+                (&us, interface, &ours.each_ref().map(String::as_str)),
+            )?;
+        }
+        let play = [0, 1].map(|net| {
+            format!(
+                "--connect 10.0.{net}.2 --asn {} --mrt {} --next-hop4 10.0.{net}.1 --next-hop6 2001:db8:{net}::1 \
+                 --limit {}",
+                arguments.as_peer,
+                mrt.display(),
+                arguments.limit
+            )
+        });
+        Ok(Net { us, peers: [one, two], play })
     }
-    let player = |ns: &Ns, net: u8| {
-        let play = format!(
-            "--connect 10.0.{net}.2 --asn {} --mrt {} --next-hop4 10.0.{net}.1 --next-hop6 2001:db8:{net}::1 \
-             --limit {}",
-            arguments.as_peer,
-            mrt.display(),
-            arguments.limit
-        );
-        Tool::play(ns, "play", &play)
-    };
-    let (mut first, mut second) = (player(&one, 0)?, player(&two, 1)?);
+
+    /// The players of both peers, ready to go once somebody listens.
+    fn players(&self) -> Result<[Tool; 2]> {
+        let ([one, two], [play1, play2]) = (&self.peers, &self.play);
+        Ok([Self::player(one, play1)?, Self::player(two, play2)?])
+    }
+
+    fn player(ns: &Ns, play: &str) -> Result<Tool> {
+        let mut tool = Tool::play(ns, &format!("play{}", now()), play)?;
+        tool.event("encoded", LIMIT)?;
+        Ok(tool)
+    }
+}
+
+fn measure(lab: &Lab, make: Make, mrt: &Path, arguments: &Arguments) -> Result<Sample> {
+    let net = Net::new(lab, mrt, arguments)?;
+    let us = &net.us;
+    let [mut first, mut second] = net.players()?;
     let encoded = first.event("encoded", LIMIT)?;
     let (four, six) = (number(&encoded, "ipv4")?, number(&encoded, "ipv6")?);
-    second.event("encoded", LIMIT)?;
-    let mut subject = Subject::start(kind, &us, arguments.as_peer)?;
+    let mut subject = Subject::start(make, us, arguments.as_peer)?;
     for tool in [&mut first, &mut second] {
         tool.event("established", SOON)?;
     }
@@ -195,33 +228,47 @@ fn measure(lab: &Lab, kind: Kind, mrt: &Path, arguments: &Arguments) -> Result<S
     first.send("go")?;
     let install = since(at(&first.event("started", SOON)?)?, LIMIT, full)?;
     rest(subject.daemon())?;
-    let look = Look::new(&us)?;
+    let look = Look::new(us, FIRST)?;
+    let two_ways = || Ok(look.ways(SECOND)? == SAMPLE && look.ways(FIRST)? == SAMPLE);
+    let left = || Ok(look.ways(SECOND)? == 0);
 
     second.send("go")?;
-    let two_ways = || Ok(look.ways(SECOND)? == SAMPLE && look.ways(FIRST)? == SAMPLE);
-    let ecmp = since(at(&second.event("started", SOON)?)?, LIMIT, two_ways)?;
+    let ecmp = since(at(&second.event("started", SOON)?)?, STEP, two_ways)?;
     rest(subject.daemon())?;
-    let left = || Ok(look.ways(SECOND)? == 0);
-    let start = now();
-    two.ip("link set eth0 down")?;
-    let link_down = since(start, LIMIT, left)?;
-    rest(subject.daemon())?;
-    let start = now();
-    two.ip("link set eth0 up")?;
-    let link_up = since(start, LIMIT, two_ways)?;
-    rest(subject.daemon())?;
+    let objects = Objects::watch(us)?;
     let start = now();
     drop(second);
-    let session_down = since(start, LIMIT, left)?;
+    let edited = since(start, Duration::from_secs(1), || Ok(objects.changed()))?;
+    let followed = since(start, STEP, left)?;
+    drop(objects);
     rest(subject.daemon())?;
+
     let before = counted4(pid)?;
     let start = now();
     look.steal()?;
     let repair = since(start, PATIENCE, || Ok(counted4(pid)? >= before))?;
+    rest(subject.daemon())?;
+    let gone = || Ok(counted4(pid)? <= base4 + 5 && counted6(pid)? <= base6 + 5);
     let start = now();
     drop(first);
-    let remove = since(start, LIMIT, || Ok(counted4(pid)? <= base4 + 5 && counted6(pid)? <= base6 + 5))?;
-    Ok([install, ecmp, link_down, link_up, session_down, repair, remove])
+    let remove = since(start, STEP, gone)?;
+    rest(subject.daemon())?;
+
+    let mut both = net.players()?;
+    for tool in &mut both {
+        tool.event("established", SOON)?;
+    }
+    rest(subject.daemon())?;
+    for tool in &mut both {
+        tool.send("go")?;
+    }
+    let start = at(&both[0].event("started", SOON)?)?;
+    let together = since(start, STEP, || Ok(full()? && two_ways()?))?;
+    rest(subject.daemon())?;
+    let start = now();
+    net.peers[1].ip("link set eth0 down")?;
+    let link_down = since(start, STEP, left)?;
+    Ok([install, ecmp, edited, followed, repair, remove, together, link_down])
 }
 
 fn now() -> f64 {
@@ -239,46 +286,4 @@ fn since(start: f64, limit: Duration, mut holds: impl FnMut() -> Result<bool>) -
         std::thread::sleep(Duration::from_millis(2));
     }
     Ok(None)
-}
-
-/// A sample of the IPv4 routes in a namespace, and a look at it: one process of iproute2, not one a route.
-struct Look<'a> {
-    ns: &'a Ns,
-    sample: std::path::PathBuf,
-    stolen: std::path::PathBuf,
-}
-
-impl Look<'_> {
-    fn new(ns: &Ns) -> Result<Look<'_>> {
-        let text = ns.ip("-4 -o route show")?;
-        let routes: Vec<&str> = text.lines().filter(|line| line.contains(FIRST)).collect();
-        if routes.len() < SAMPLE + STOLEN {
-            return Err(Error::new(format!("only {} routes go by {FIRST}", routes.len())));
-        }
-        let prefix = |line: &str| line.split(' ').next().unwrap_or_default().to_owned();
-        let every = |count: usize| {
-            let step = routes.len() / count;
-            routes.iter().step_by(step).take(count).map(|line| prefix(line)).collect::<Vec<_>>()
-        };
-        let shows: String = every(SAMPLE).iter().map(|p| format!("route show exact {p}\n")).collect();
-        let deletes: String = every(STOLEN).iter().map(|p| format!("route del {p}\n")).collect();
-        let sample = ns.file("sample", &shows)?;
-        let stolen = ns.file("stolen", &deletes)?;
-        Ok(Look { ns, sample, stolen })
-    }
-
-    fn batch(&self, file: &Path) -> Result<String> {
-        run(std::process::Command::new("ip").args(["-n", self.ns.full_name(), "-o", "-batch"]).arg(file))
-    }
-
-    /// How many routes of the sample go by a gateway.
-    fn ways(&self, gateway: &str) -> Result<usize> {
-        let text = self.batch(&self.sample)?;
-        Ok(text.lines().filter(|line| line.contains(&format!("via {gateway} "))).count())
-    }
-
-    /// Takes routes away as somebody else would.
-    fn steal(&self) -> Result {
-        self.batch(&self.stolen).map(drop)
-    }
 }

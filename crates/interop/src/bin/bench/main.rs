@@ -8,6 +8,7 @@
 mod edge;
 mod fib;
 mod hosts;
+mod loss;
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -15,6 +16,7 @@ use std::time::{Duration, Instant};
 use clap::Parser;
 use siskin_interop::bird::Bird;
 use siskin_interop::lab::{Lab, Ns, clean_up_on_signals};
+use siskin_interop::make::Make;
 use siskin_interop::process::Daemon;
 use siskin_interop::router::{Config, Neighbor, Router};
 use siskin_interop::siskin::Siskin;
@@ -47,7 +49,7 @@ struct Arguments {
     kernel: bool,
     /// Measure what becomes of routes in the kernel instead: install, second path, failures, repair, removal, beside
     /// BIRD 2 and FRR.
-    #[arg(long, conflicts_with_all = ["kernel", "only"])]
+    #[arg(long, conflicts_with = "kernel")]
     fib: bool,
     /// Measure what filtering costs instead: without filters and with those of an edge, beside BIRD 2 with the same lists.
     #[arg(long, conflicts_with_all = ["kernel", "only", "fib"])]
@@ -58,15 +60,19 @@ struct Arguments {
     /// VMs with --host-routes; default 4,000.
     #[arg(long, requires = "host_routes")]
     vms: Option<u16>,
+    /// Measure what is lost of packets through a hypervisor while something happens to it, beside BIRD 2 and FRR.
+    #[arg(long, conflicts_with_all = ["kernel", "fib", "edge"])]
+    loss: bool,
     /// Measure this daemon alone.
     #[arg(long, value_enum)]
-    only: Option<Kind>,
+    only: Option<Make>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-enum Kind {
-    Siskin,
-    Bird,
+impl Arguments {
+    /// Those of a list that are to be measured.
+    fn makes(&self, all: &[Make]) -> Vec<Make> {
+        all.iter().copied().filter(|make| self.only.is_none_or(|only| only == *make)).collect()
+    }
 }
 
 /// What one round found.
@@ -90,6 +96,9 @@ fn main() -> Result {
     if arguments.host_routes {
         return hosts::run_all(&arguments);
     }
+    if arguments.loss {
+        return loss::run_all(&arguments);
+    }
     let mrt = match &arguments.mrt {
         Some(path) => path.clone(),
         None => table::full_or_own(100_000)?.path,
@@ -102,10 +111,7 @@ fn main() -> Result {
         println!("table {}, {} rounds", mrt.display(), arguments.rounds);
         return edge::run_all(&mrt, &arguments);
     }
-    let kinds: Vec<Kind> = match arguments.only {
-        Some(kind) => vec![kind],
-        None => vec![Kind::Bird, Kind::Siskin],
-    };
+    let kinds = arguments.makes(&[Make::Bird, Make::Siskin]);
     println!("table {}, {} rounds, kernel {}", mrt.display(), arguments.rounds, arguments.kernel);
     let mut samples: Vec<Vec<Sample>> = kinds.iter().map(|_| Vec::new()).collect();
     for round in 1..=arguments.rounds {
@@ -146,6 +152,14 @@ fn of(samples: &[Sample], field: impl Fn(&Sample) -> f64) -> f64 {
     values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
 }
 
+/// The median; of an even number the upper one.
+fn median_of<T: Ord>(values: impl Iterator<Item = T>) -> Option<T> {
+    let mut values: Vec<T> = values.collect();
+    values.sort_unstable();
+    let middle = values.len() / 2;
+    values.into_iter().nth(middle)
+}
+
 fn median(samples: &[Sample]) -> Sample {
     Sample {
         through: of(samples, |s| s.through),
@@ -174,10 +188,10 @@ enum Subject {
 }
 
 impl Subject {
-    fn start(kind: Kind, ns: &Ns, arguments: &Arguments) -> Result<Subject> {
+    fn start(kind: Make, ns: &Ns, arguments: &Arguments) -> Result<Subject> {
         match kind {
-            Kind::Siskin => Siskin::start(ns, &siskin_config(arguments)).map(Subject::Siskin),
-            Kind::Bird => {
+            Make::Siskin => Siskin::start(ns, &siskin_config(arguments)).map(Subject::Siskin),
+            Make::Bird => {
                 let neighbors = vec![
                     Neighbor::new([10, 0, 0, 1], arguments.as_peer),
                     Neighbor::new([10, 0, 1, 1], 64_999),
@@ -185,6 +199,7 @@ impl Subject {
                 let config = Config::new(64_500, [10, 0, 0, 2], neighbors, Vec::new());
                 Bird::start_raw(ns, &config, &bird_config(arguments)).map(Subject::Bird)
             }
+            Make::Frr => Err(Error::new("FRR is measured with --fib and --loss alone")),
         }
     }
 
@@ -229,7 +244,7 @@ fn bird_config(arguments: &Arguments) -> String {
 }
 
 /// One round: a lab of its own, so that nothing is left from the round before.
-fn measure(kind: Kind, mrt: &Path, arguments: &Arguments) -> Result<Sample> {
+fn measure(kind: Make, mrt: &Path, arguments: &Arguments) -> Result<Sample> {
     let lab = Lab::new("bench")?;
     let result = round(&lab, kind, mrt, arguments);
     if result.is_err() {
@@ -238,7 +253,7 @@ fn measure(kind: Kind, mrt: &Path, arguments: &Arguments) -> Result<Sample> {
     result.map_err(|e| e.during(format!("{kind:?}")))
 }
 
-fn round(lab: &Lab, kind: Kind, mrt: &Path, arguments: &Arguments) -> Result<Sample> {
+fn round(lab: &Lab, kind: Make, mrt: &Path, arguments: &Arguments) -> Result<Sample> {
     let (feeder, subject_ns, taker) = network(lab)?;
     let mut play = Tool::play(&feeder, "play", &play_arguments(mrt, arguments))?;
     let encoded = play.event("encoded", LIMIT)?;
