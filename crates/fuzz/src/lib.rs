@@ -3,9 +3,10 @@
 //! that what was understood survives being written and read again.
 //!
 //! `corpus/TARGET/` has a few inputs of each; tests replay them and many mutations of them, and `fuzz/` is the harness
-//! of cargo-fuzz, which searches for more. Left out are netlink and frames on the wire: their rooms test those.
+//! of cargo-fuzz, which searches for more. Left out is netlink: its room tests that.
 
 mod bgp;
+mod frames;
 mod policy;
 mod sources;
 
@@ -29,6 +30,7 @@ pub const TARGETS: &[Target] = &[
     Target { name: "peeringdb", run: sources::peeringdb },
     Target { name: "slurm", run: sources::slurm },
     Target { name: "rtr_pdus", run: sources::rtr_pdus },
+    Target { name: "vm_frames", run: frames::vm_frames },
 ];
 
 /// The target of that name.

@@ -85,3 +85,16 @@ fn sources() {
         assert_eq!(siskin_rpki_client::check::pdus(&octets), Ok((count, octets.len())), "{name}");
     }
 }
+
+#[test]
+fn frames() {
+    use siskin_neighbor::frame::{parse, sighting};
+    let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus/vm_frames");
+    let mut claims = 0;
+    for entry in std::fs::read_dir(corpus).unwrap() {
+        let octets = std::fs::read(entry.unwrap().path()).unwrap();
+        let tag = (octets[0] == 1).then(|| u16::from_be_bytes([octets[1], octets[2]]));
+        claims += usize::from(sighting(&parse(&octets[3..], tag).unwrap()).is_ok());
+    }
+    assert_eq!(claims, 11, "all but the router advertisement");
+}

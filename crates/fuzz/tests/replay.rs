@@ -91,4 +91,4 @@ macro_rules! replays {
     };
 }
 
-replays! { rule_language patterns bgp_message bgp_update irr_replies irr_lists peeringdb slurm rtr_pdus }
+replays! { rule_language patterns bgp_message bgp_update irr_replies irr_lists peeringdb slurm rtr_pdus vm_frames }

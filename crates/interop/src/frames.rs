@@ -201,12 +201,18 @@ impl Discovery {
         [0x33, 0x33, a, b, c, d]
     }
 
-    /// The frame.
+    /// The frame, to the group of its IPv6 destination.
     #[must_use]
     pub fn frame(&self) -> Vec<u8> {
+        self.frame_to(self.destination())
+    }
+
+    /// The frame to one station.
+    #[must_use]
+    pub fn frame_to(&self, station: Mac) -> Vec<u8> {
         let message = summed(self.from, self.to, &self.message);
         let packet = ipv6(self.from, self.to, NEXT_ICMPV6, self.hop_limit, &message);
-        ethernet(self.destination(), self.mac, ETHER_IPV6, &packet)
+        ethernet(station, self.mac, ETHER_IPV6, &packet)
     }
 
     /// Two fragments (RFC 6980 forbids them), the second with the last eight octets.

@@ -11,6 +11,7 @@ pub mod container;
 pub mod debian;
 mod error;
 pub mod feed;
+pub mod fleet;
 pub mod frames;
 pub mod frr;
 pub mod guest;
@@ -35,6 +36,7 @@ pub mod table;
 pub mod tool;
 pub mod vm;
 pub mod wait;
+pub mod watch;
 pub mod wire;
 pub mod world;
 

@@ -14,12 +14,16 @@ use super::rate::Bucket;
 /// After a VM's arrival on a port the gateway is announced there, and again after each of these.
 pub(super) const GREETING_GAPS: [Duration; 2] = [Duration::from_millis(100), Duration::from_millis(900)];
 
+/// An arrival's first announcement waits so long: it has the VM send what it has to say, and where the kernel is strict
+/// about sources (`rp_filter = 1`) that is lost while there is no route to the VM.
+pub(super) const GREETING_DELAY: Duration = Duration::from_millis(10);
+
 /// The announcements of the gateway that a port still gets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Greeting {
-    /// Gaps that have passed.
+    /// Gaps that will have passed when the next is made.
     pub(super) passed: usize,
-    /// When the next is made.
+    /// When that is.
     pub(super) due: Timestamp,
 }
 

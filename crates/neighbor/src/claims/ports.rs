@@ -8,7 +8,7 @@ use super::Claims;
 use super::domain::{DomainId, DomainLink};
 use super::machine::{Event, State};
 use super::output::Output;
-use super::port::{GREETING_GAPS, Greeting, Port};
+use super::port::{GREETING_DELAY, GREETING_GAPS, Greeting, Port};
 use super::table::{Key, Timer};
 
 impl Claims {
@@ -121,6 +121,15 @@ impl Claims {
         self.seek(id, now);
     }
 
+    /// Somebody switched a port off: unlike one without carrier, whose guest may be rebooting, its VM is not reached, and
+    /// mostly the port is about to be deleted.
+    pub fn port_switched_off(&mut self, index: IfIndex, now: Timestamp) {
+        if self.ports.get(&index).is_some_and(|port| !port.up && port.carrier_deadline.is_some()) {
+            self.disarm_carrier(index);
+            self.carrier_due(index, now);
+        }
+    }
+
     /// A port went, or left its bridge: its addresses are withdrawn at once, and bound to nobody.
     pub fn port_gone(&mut self, index: IfIndex, now: Timestamp) {
         if let Some(port) = self.ports.get_mut(&index) {
@@ -183,14 +192,24 @@ impl Claims {
         self.announce_gateway(index, 0, now);
     }
 
+    /// The same once the kernel has had time to take in the route of an arrival.
+    pub(super) fn greet_arrival(&mut self, index: IfIndex, now: Timestamp) {
+        let Some(port) = self.ports.get_mut(&index) else { return };
+        let due = now + GREETING_DELAY;
+        let was = port.greeting.replace(Greeting { passed: 0, due });
+        self.set_timer(Timer::Greeting(index), was.map(|g| g.due), Some(due));
+    }
+
     pub(super) fn greeting_due(&mut self, index: IfIndex, now: Timestamp) {
         let Some(greeting) = self.ports.get(&index).and_then(|port| port.greeting) else { return };
-        self.announce_gateway(index, greeting.passed + 1, now);
+        self.announce_gateway(index, greeting.passed, now);
     }
 
     fn announce_gateway(&mut self, index: IfIndex, passed: usize, now: Timestamp) {
         let Some(port) = self.ports.get_mut(&index) else { return };
-        let next = GREETING_GAPS.get(passed).map(|gap| Greeting { passed, due: now + *gap });
+        let next = GREETING_GAPS
+            .get(passed)
+            .map(|gap| Greeting { passed: passed.saturating_add(1), due: now + *gap });
         let was = std::mem::replace(&mut port.greeting, next);
         let domain = self.domains.get(&port.domain).filter(|d| d.link_up().is_some());
         if let Some(from) = domain.and_then(|d| d.gateway()) {

@@ -137,10 +137,21 @@ impl Claim {
     }
 }
 
+/// Deadlines that are so far away come at ticks, so that thousands of owners are probed by a few wake-ups a second, and
+/// their answers are read by as many.
+const COARSE: Duration = Duration::from_secs(5);
+const COARSE_TICK: Duration = Duration::from_millis(100);
+
+fn rounded_up(at: Timestamp) -> Timestamp {
+    let tick = u64::try_from(COARSE_TICK.as_micros()).unwrap_or(1);
+    Timestamp(at.0.checked_next_multiple_of(tick).unwrap_or(at.0))
+}
+
 fn due(deadline: Deadline, before: Option<Timestamp>, now: Timestamp) -> Option<Timestamp> {
     match deadline {
         Deadline::Keep => before,
         // A configured zero must not make a timer that is due again at once.
+        Deadline::In(wait) if wait >= COARSE => Some(rounded_up(now + wait)),
         Deadline::In(wait) => Some(now + wait.max(Duration::from_millis(1))),
     }
 }
@@ -450,7 +461,12 @@ impl Claims {
                 act(Action::Announce { domain, interface: claim.interface, address, mobility });
             }
             if let Some(port) = claim.owner.port.filter(|_| !was_announced || !same_port) {
-                self.greet(port, now);
+                // A VM that moved here may know the gateway by another MAC address, and is lost until it hears ours.
+                if claim.elevated.is_some() {
+                    self.greet(port, now);
+                } else {
+                    self.greet_arrival(port, now);
+                }
             }
         }
     }

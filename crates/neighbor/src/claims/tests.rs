@@ -189,7 +189,7 @@ fn the_gateway_is_announced_three_times_to_the_port_of_an_arrival() {
         world.now = world.claims.next_deadline().unwrap();
         world.claims.expire(world.now);
     }
-    assert_eq!(times, [0, 100, 1000]);
+    assert_eq!(times, [10, 110, 1010]);
 }
 
 #[test]

@@ -339,6 +339,9 @@ impl HostRoutes {
         let name = Arc::from(link.name.as_str());
         for port in self.ears.of(link.index).to_vec() {
             self.claims.set_port(port.number, &name, port.domain, link.up && link.carrier, now);
+            if !link.up {
+                self.claims.port_switched_off(port.number, now);
+            }
         }
     }
 

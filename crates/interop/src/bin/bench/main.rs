@@ -7,6 +7,7 @@
 
 mod edge;
 mod fib;
+mod hosts;
 mod loss;
 
 use std::path::{Path, PathBuf};
@@ -53,6 +54,12 @@ struct Arguments {
     /// Measure what filtering costs instead: without filters and with those of an edge, beside BIRD 2 with the same lists.
     #[arg(long, conflicts_with_all = ["kernel", "only", "fib"])]
     edge: bool,
+    /// Measure host routes instead: starts and ends of VMs, many at once, many at rest, and a flood beside them.
+    #[arg(long, conflicts_with_all = ["kernel", "only", "fib", "edge"])]
+    host_routes: bool,
+    /// VMs with --host-routes; default 4,000.
+    #[arg(long, requires = "host_routes")]
+    vms: Option<u16>,
     /// Measure what is lost of packets through a hypervisor while something happens to it, beside BIRD 2 and FRR.
     #[arg(long, conflicts_with_all = ["kernel", "fib", "edge"])]
     loss: bool,
@@ -86,6 +93,9 @@ struct Sample {
 fn main() -> Result {
     let arguments = Arguments::parse();
     clean_up_on_signals();
+    if arguments.host_routes {
+        return hosts::run_all(&arguments);
+    }
     if arguments.loss {
         return loss::run_all(&arguments);
     }
