@@ -348,7 +348,9 @@ impl World {
             assert_eq!(view(&self.node, prefix), view(&rebuilt, prefix), "{prefix}");
             let forwarding = self.node.rib.forwarding(prefix);
             assert_eq!(forwarding, rebuilt.rib.forwarding(prefix), "{prefix}");
-            assert_eq!(self.node.kernel.get(&prefix), forwarding.as_ref(), "{prefix} in the kernel");
+            // Which routes are changed together is no matter of where they go.
+            let installed = self.node.kernel.get(&prefix).map(|group| &group.target);
+            assert_eq!(installed, forwarding.as_ref().map(|group| &group.target), "{prefix} in the kernel");
         }
         assert_eq!(self.node.tracked, rebuilt.tracked);
         assert_eq!(self.node.rib.counts(), rebuilt.rib.counts());
