@@ -12,6 +12,44 @@ pub struct HostRoutes {
     pub interfaces: Vec<HostRouteInterface>,
     /// Each address, by interface and address.
     pub routes: Vec<HostRoute>,
+    /// The last 20 moves of addresses, the oldest first.
+    #[serde(default)]
+    pub history: Vec<HostRouteMove>,
+}
+
+/// What happened to an address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum HostRouteMoveKind {
+    /// It went from one port to another here.
+    Moved,
+    /// It came from another router.
+    TakenOver,
+    /// It went to another router.
+    Yielded,
+    /// Its VM is alive here, and another router announces it too.
+    Duplicate,
+    /// It moved between routers too often.
+    Frozen,
+}
+
+/// A move of an address.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct HostRouteMove {
+    /// Seconds since then.
+    pub age_s: u64,
+    /// The interface of the configuration.
+    pub interface: String,
+    /// The address.
+    pub address: IpAddr,
+    /// The MAC address of its VM, as known here.
+    pub mac: String,
+    /// What happened.
+    pub kind: HostRouteMoveKind,
+    /// The BGP Identifier of the other router.
+    pub originator: Option<String>,
+    /// The sequence number after it.
+    pub sequence: u32,
 }
 
 /// One interface of `[host-routes.*]`.

@@ -38,7 +38,8 @@ pub use fib::{
 };
 pub use guard::{FilterState, FilterView, GuardDrops, GuardPort, GuardRefusals, GuardView};
 pub use host_route::{
-    HostRoute, HostRouteInterface, HostRouteRequest, HostRouteState, HostRoutes, RemoteRoute,
+    HostRoute, HostRouteInterface, HostRouteMove, HostRouteMoveKind, HostRouteRequest, HostRouteState,
+    HostRoutes, RemoteRoute,
 };
 pub use irr::{
     IrrRefreshRequest, IrrSet, IrrSetQuery, IrrSetState, IrrSetView, IrrStatus, PeeringDbRecord,

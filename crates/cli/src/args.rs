@@ -343,6 +343,9 @@ pub(crate) enum HostRoutesAction {
     /// Every address, with where it is and how it is known (what `siskin host-routes` alone does)
     #[command(after_help = "Example: siskin host-routes list --json")]
     List,
+    /// The last moves of addresses between ports and hypervisors
+    #[command(after_help = "Example: siskin host-routes history")]
+    History,
     /// Declare a VM until it is removed, also after a restart of the daemon
     #[command(after_help = "\
 Examples:

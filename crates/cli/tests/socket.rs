@@ -162,7 +162,15 @@ async fn exit_codes_are_those_of_the_contract() {
             assert!(!output.stdout.contains(&0x1b), "siskin {line}: no colour where nobody looks");
         }
     }
+    let vm = "{\"mac\":\"52:02:45:76:d2:35\",\"port\":null,\"name\":null,\"standby\":false}";
+    let declared = ["198.51.100.30", "2001:db8:100::80"].map(|address| format!("declare {address} {vm}"));
+    let [first, second] = &declared;
     let changes = [
+        first,
+        second,
+        "Remove 198.51.100.30",
+        "Migrate 198.51.100.30",
+        "guard remove",
         "apply /etc/good",
         "transit-a restart",
         "irr refresh all",

@@ -1,6 +1,6 @@
 //! `siskin host-routes`.
 
-use siskin_api::{HostRouteRequest, HostRouteState, HostRoutes};
+use siskin_api::{HostRouteMoveKind, HostRouteRequest, HostRouteState, HostRoutes};
 
 use super::{Client, Failure, Output, body, doctor, done, show};
 use crate::args::{HostRouteArguments, HostRoutesAction};
@@ -15,6 +15,7 @@ pub(super) async fn run(
 ) -> Result<(), Failure> {
     match action {
         None | Some(HostRoutesAction::List) => show(client, output, "/v1/host-routes", render).await,
+        Some(HostRoutesAction::History) => show(client, output, "/v1/host-routes", history).await,
         Some(HostRoutesAction::Doctor { fix, config }) => doctor::run(output, &config, fix),
         Some(HostRoutesAction::Add { of, mac, port, name, standby }) => {
             let request = body(&HostRouteRequest { mac, port, name, standby })?;
@@ -53,6 +54,34 @@ async fn each(
 fn segment(name: &str) -> String {
     let plain = |b: u8| b.is_ascii_alphanumeric() || b"-._~@".contains(&b);
     name.bytes().map(|b| if plain(b) { char::from(b).to_string() } else { format!("%{b:02X}") }).collect()
+}
+
+/// The last moves, the newest first.
+pub(super) fn history(host_routes: &HostRoutes, look: Look) -> String {
+    let mut moves = Table::new(["AGO", "ADDRESS", "INTERFACE", "MAC", "WHAT", "ROUTER", "SEQUENCE"]);
+    for one in host_routes.history.iter().rev() {
+        let what = match one.kind {
+            HostRouteMoveKind::Moved => Cell::toned(Tone::Dim, "another port"),
+            HostRouteMoveKind::TakenOver => Cell::toned(Tone::Good, "came from"),
+            HostRouteMoveKind::Yielded => Cell::toned(Tone::Dim, "went to"),
+            HostRouteMoveKind::Duplicate => Cell::toned(Tone::Bad, "here, and at"),
+            HostRouteMoveKind::Frozen => Cell::toned(Tone::Bad, "frozen"),
+        };
+        moves.row([
+            Cell::number(duration(one.age_s)),
+            one.address.to_string().into(),
+            one.interface.as_str().into(),
+            one.mac.as_str().into(),
+            what,
+            one.originator.as_deref().unwrap_or("-").into(),
+            Cell::number(number(one.sequence.into())),
+        ]);
+    }
+    if moves.is_empty() {
+        "No address has moved since the daemon started.\n".to_owned()
+    } else {
+        moves.take(look)
+    }
 }
 
 /// Each interface, then each address.

@@ -62,6 +62,12 @@ fn host_routes_show_where_each_address_is() {
 }
 
 #[test]
+fn the_last_move_is_shown_first() {
+    insta::assert_snapshot!(host_routes::history(&fixture!("host-routes"), PLAIN));
+    assert!(host_routes::history(&siskin_api::HostRoutes::default(), PLAIN).starts_with("No address"));
+}
+
+#[test]
 fn the_guard_says_what_each_port_was_refused() {
     insta::assert_snapshot!("guard", guard::render(&fixture!("guard"), true, PLAIN));
     let mut view: siskin_api::GuardView = fixture!("guard");

@@ -2,9 +2,9 @@
 
 use std::net::IpAddr;
 
-use siskin_api::{ApiError, Done, HostRouteRequest};
+use siskin_api::{ApiError, Done, HostRouteMove, HostRouteMoveKind, HostRouteRequest};
 use siskin_config::MacAddress;
-use siskin_neighbor::DeclareError;
+use siskin_neighbor::{DeclareError, MoveRecord, NoticeKind};
 
 use super::stopping;
 use crate::clock;
@@ -16,6 +16,27 @@ use crate::http::{Answer, HostRouteVerb};
 const LONGEST_NAME: usize = 128;
 /// A port's name, at the most: as the kernel has it.
 const LONGEST_PORT: usize = 15;
+
+/// A remembered move in the API's form; `None` of what is none.
+pub(super) fn moved(record: &MoveRecord) -> Option<HostRouteMove> {
+    let kind = match record.kind {
+        NoticeKind::Moved => HostRouteMoveKind::Moved,
+        NoticeKind::TakenOver => HostRouteMoveKind::TakenOver,
+        NoticeKind::Yielded => HostRouteMoveKind::Yielded,
+        NoticeKind::Duplicate => HostRouteMoveKind::Duplicate,
+        NoticeKind::Frozen => HostRouteMoveKind::Frozen,
+        NoticeKind::Refused(..) | NoticeKind::Silent | NoticeKind::Mended => return None,
+    };
+    Some(HostRouteMove {
+        age_s: clock::now().since(record.at).as_secs(),
+        interface: record.domain.to_string(),
+        address: record.address,
+        mac: record.mac.to_string(),
+        kind,
+        originator: record.remote.map(|originator| originator.to_string()),
+        sequence: record.sequence,
+    })
+}
 
 impl Daemon {
     /// Declares that a VM has an address, now and after a restart.

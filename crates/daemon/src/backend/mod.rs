@@ -131,8 +131,8 @@ impl Backend for Api {
 
     async fn host_routes(&self) -> Answer<HostRoutes> {
         let running = self.0.config();
-        let found = self.0.hosts.query(|hosts| (hosts.snapshot(), hosts.ports())).await;
-        let (routes, ports) = found.unwrap_or_default();
+        let found = self.0.hosts.query(|hosts| (hosts.snapshot(), hosts.ports(), hosts.history())).await;
+        let (routes, ports, history) = found.unwrap_or_default();
         let interfaces = running.config.host_routes.iter().map(|(name, config)| HostRouteInterface {
             name: name.clone(),
             present: self.0.links.index(name).is_some() || ports.iter().any(|p| *p.section == **name),
@@ -148,6 +148,7 @@ impl Backend for Api {
         Ok(HostRoutes {
             interfaces: interfaces.collect(),
             routes: routes.into_iter().map(host_route).collect(),
+            history: history.iter().filter_map(host_routes::moved).collect(),
         })
     }
 

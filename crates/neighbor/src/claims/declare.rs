@@ -216,13 +216,13 @@ impl Claims {
             self.memory.retain(|_, (_, at)| now.since(*at) < MEMORY);
         }
         if self.memory.len() < MAX_CLAIMS {
-            self.memory.insert(key, (sequence, now));
+            self.memory.insert(key.1, (sequence, now));
         }
     }
 
     /// The sequence number that an address without a claim had.
     pub(super) fn remembered(&self, key: Key, now: Timestamp) -> u32 {
-        let known = self.memory.get(&key).filter(|(_, at)| now.since(*at) < MEMORY);
+        let known = self.memory.get(&key.1).filter(|(_, at)| now.since(*at) < MEMORY);
         known.map_or(0, |(sequence, _)| *sequence)
     }
 }

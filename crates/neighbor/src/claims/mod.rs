@@ -2,8 +2,9 @@
 //!
 //! Evidence, port and interface events, timers and the operator's word go in; [`Output`]s come out in the order they
 //! must be done in. Time is an argument and [`Claims::next_deadline`] says when [`Claims::expire`] wants to be called.
-//! [`machine`] holds the states and their table, this file who may cause which event (the guard), `table` the storage
-//! and its indexes, `ports` the comings and goings of ports and interfaces.
+//! [`machine`] holds the table of states, `state` what each of them means, this file who may cause which event (the
+//! guard), `table` the storage and its indexes, `ports` the comings and goings of ports and interfaces, `remote` what
+//! other routers announce, `declare` what is declared at run time, `saved` what outlives the process.
 //!
 //! Never, whatever is sent: an address outside the domain's prefixes, two owners of one address, more than the limits.
 
@@ -19,6 +20,7 @@ mod rate;
 mod remote;
 mod saved;
 mod seek;
+mod state;
 mod table;
 mod templates;
 mod view;
@@ -97,7 +99,9 @@ pub struct Claims {
     remotes: BTreeMap<IpAddr, Remote>,
     remotes_by_binding: BTreeMap<u32, SmallVec<[IpAddr; 2]>>,
     /// Sequence numbers of addresses without a claim, and when that ended.
-    memory: BTreeMap<Key, (u32, Timestamp)>,
+    memory: BTreeMap<IpAddr, (u32, Timestamp)>,
+    /// Bindings of a previous run on interfaces that a pattern may yet make domains of.
+    unplaced: BTreeMap<Arc<str>, Vec<SavedBinding>>,
     /// The port's name of an owner that was not heard since the start.
     expected: BTreeMap<Key, Arc<str>>,
     history: VecDeque<MoveRecord>,
@@ -155,7 +159,9 @@ impl Claims {
     /// changed is looked at.
     pub fn set_own_addresses(&mut self, own: impl IntoIterator<Item = IpAddr>, now: Timestamp) {
         let before = std::mem::replace(&mut self.own, own.into_iter().collect());
-        let changed: Vec<IpAddr> = self.own.symmetric_difference(&before).copied().collect();
+        // No VM can have the others anyway, and every port that comes has one.
+        let changed: Vec<IpAddr> =
+            self.own.symmetric_difference(&before).copied().filter(|a| is_host_address(*a)).collect();
         self.revision += u64::from(!changed.is_empty());
         for address in changed {
             for key in self.domains.keys().map(|id| (*id, address)).collect::<Vec<_>>() {
@@ -179,7 +185,10 @@ impl Claims {
             self.settle(key, None, now);
         }
         self.await_declared(now);
-        let permitted = |address: &IpAddr| self.domains.values().any(|d| d.config.permits(*address));
+        let templates = self.templates.iter().map(|(_, template)| template);
+        let named = self.domains.values().filter(|domain| !domain.instance);
+        let configs: Vec<&DomainConfig> = templates.chain(named).map(|domain| &*domain.config).collect();
+        let permitted = |address: &IpAddr| configs.iter().any(|config| config.permits(*address));
         let outside: Vec<IpAddr> = self.remotes.keys().filter(|a| !permitted(a)).copied().collect();
         for address in outside {
             self.forget_remote(address);
@@ -440,7 +449,9 @@ impl Claims {
             let sequence = known.map_or(0, |claim| claim.sequence);
             // Whether it is still ours to announce is seen first.
             let remote = self.remotes.get(&address).copied();
-            let step = machine::adopt(mac, live && remote.is_none(), first_look);
+            let doubtful = self.expected.get(&key).is_some_and(|name| !self.port_names.contains_key(name));
+            let rules = domain.rules(address);
+            let step = machine::adopt(mac, live && remote.is_none(), doubtful, first_look, &rules);
             self.insert(key, &step, (interface, EvidenceKind::Adopted, sequence), now);
             if let Some(remote) = remote {
                 self.hear_remote(key, remote, now);

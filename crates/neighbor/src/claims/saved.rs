@@ -1,11 +1,13 @@
 //! What outlives the process: bindings and sequence numbers.
 
+use std::sync::Arc;
+
 use siskin_net::Timestamp;
 
 use super::machine;
 use super::mobility::SavedBinding;
 use super::table::Claim;
-use super::{Claims, EvidenceKind, MAX_CLAIMS, State};
+use super::{Claims, EvidenceKind, MAX_CLAIMS, MAX_INSTANCES, State};
 
 impl Claims {
     /// The bindings to keep over a restart: all of addresses that were heard here, or that have moved.
@@ -34,6 +36,18 @@ impl Claims {
     /// says nothing.
     pub fn restore(&mut self, saved: Vec<SavedBinding>, now: Timestamp) {
         for binding in saved {
+            let known = self.domain(&binding.domain).is_some();
+            if known || self.section_of(&binding.domain).is_none() {
+                self.restore_one(&binding, now);
+            } else if self.unplaced.len() < MAX_INSTANCES {
+                self.unplaced.entry(Arc::from(binding.domain.as_str())).or_default().push(binding);
+            }
+        }
+    }
+
+    /// The interface of bindings that waited for it is there.
+    pub(super) fn restore_on(&mut self, interface: &str, now: Timestamp) {
+        for binding in self.unplaced.remove(interface).unwrap_or_default() {
             self.restore_one(&binding, now);
         }
     }

@@ -1,10 +1,12 @@
 //! The search for declared VMs that say nothing: a VM that was running before the daemon, or that was resumed, may
 //! have no reason to speak. When a port comes up, every declared address that is nowhere is probed three times, and
-//! then every ten seconds while it is announced by nobody else: through its VM's port if that is declared, else through
-//! the interface, which knows or finds the port of the VM's MAC address. The answer is evidence like any other.
+//! then every ten seconds: through its VM's port if that is declared, else through the interface, which knows or finds
+//! the port of the VM's MAC address. The answer is evidence like any other. What another router announces is asked for
+//! through its declared port alone, and when that comes up.
 //!
 //! Ports that come up together share one search, and a search sends so many probes a tick: 4,000 ports of a host that
-//! starts are not 4,000 searches.
+//! starts are not 4,000 searches. A probe through the interface for a VM that is nowhere reaches every port, so later
+//! rounds send few of them at a time.
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -24,6 +26,8 @@ const ROUNDS: u8 = 3;
 const ROUND: Duration = Duration::from_secs(10);
 /// Probes sent in one part.
 const BATCH: usize = 256;
+/// Probes that every port may see, sent in one part of a later round.
+const FLOODED: usize = 32;
 /// Declarations looked at in one part.
 const SCAN: usize = 2048;
 
@@ -76,7 +80,8 @@ impl Claims {
         let Some(domain) = self.domains.get_mut(&id) else { return };
         let Some(mut search) = domain.search.take() else { return };
         let Some(domain) = self.domains.get(&id).filter(|domain| domain.live_ports > 0) else { return };
-        let (mut looked_at, mut probes) = (0, Vec::new());
+        let hurried = search.rounds_left > 0;
+        let (mut looked_at, mut flooded, mut probes) = (0, 0, Vec::new());
         for (address, declared) in domain.declared_after(search.after).take(SCAN) {
             looked_at += 1;
             search.after = Some(address);
@@ -85,8 +90,8 @@ impl Claims {
                 continue;
             }
             search.missed = true;
-            let elsewhere = search.rounds_left == 0 && self.remotes.contains_key(&address);
-            if elsewhere || !domain.rules(address).can_probe {
+            let elsewhere = self.remotes.contains_key(&address);
+            if elsewhere && (!hurried || declared.port.is_none()) || !domain.rules(address).can_probe {
                 continue;
             }
             let port = declared.port.as_ref().map(|name| self.port_names.get(name));
@@ -96,14 +101,19 @@ impl Claims {
                 }
                 // There is nobody to ask.
                 Some(_) => {}
-                None => probes.push((None, declared.mac, address)),
+                None => {
+                    flooded += 1;
+                    probes.push((None, declared.mac, address));
+                }
             }
-            if probes.len() >= BATCH {
+            if probes.len() >= BATCH || !hurried && flooded >= FLOODED {
                 break;
             }
         }
         let mut wait = TICK;
-        if looked_at < SCAN && probes.len() < BATCH {
+        if !hurried && flooded >= FLOODED {
+            wait = ROUND;
+        } else if looked_at < SCAN && probes.len() < BATCH {
             search.after = None;
             if search.rounds_left <= 1 {
                 wait = ROUND;

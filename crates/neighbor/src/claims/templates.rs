@@ -45,6 +45,7 @@ impl Claims {
         for address in awaited {
             self.settle((id, address), None, now);
         }
+        self.restore_on(name, now);
         Some(id)
     }
 

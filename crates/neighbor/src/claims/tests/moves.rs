@@ -378,9 +378,27 @@ fn silent_declared_vms_are_asked_every_ten_seconds_while_nobody_else_announces_t
     assert_eq!(world.pass(SECOND * 20), [first; 2].join(", "));
     world.port(2, false);
     assert_eq!(world.pass(SECOND * 20), "", "there is no port to ask through");
+    world.port(2, true);
+    assert_eq!(world.pass(SECOND), [first; 3].join(", "), "not for what is announced elsewhere");
+    world.remote(V4, remote(0, 1, LOWER));
+    assert_eq!(world.pass(SECOND * 20), "");
+    world.port(2, false);
+    world.port(2, true);
+    assert_eq!(world.pass(SECOND), [first; 3].join(", "), "unless its own port comes");
     // Another router's end is a reason to hurry.
     assert_eq!(world.remote(V6, None), "");
-    assert_eq!(world.pass(SECOND), ["probe 2001:db8:100::11 2 via 10"; 3].join(", "));
+    let said = world.pass(SECOND);
+    assert_eq!(said.matches("probe 2001:db8:100::11 2 via 10").count(), 3, "{said}");
+}
+
+#[test]
+fn many_vms_that_are_nowhere_do_not_fill_every_port_with_probes() {
+    let absent = |n: u8| vm(1, &format!("198.51.100.{n}"), None);
+    let vms = (1..=100).map(|n| Vm { mac: mac(n), ..absent(n) }).collect();
+    let mut world = world(DomainConfig { vms, ..config(Guard::Pinned) });
+    assert_eq!(world.pass(SECOND).matches("probe").count(), 300);
+    let later = world.pass(SECOND * 60).matches("probe").count();
+    assert_eq!(later, 3 * 32 + 4 + 2 * 32, "32 every ten seconds, and from the beginning again");
 }
 
 #[test]
@@ -438,6 +456,23 @@ fn a_restart_keeps_sequence_numbers_and_whom_an_address_is_bound_to() {
     world.remote(V6, remote(0, 2, HIGHER));
     assert!(world.claims.adopt(BRIDGE, ip(V6), mac(2), world.now));
     assert_eq!(world.outputs(), "install 2001:db8:100::11 2, announce 2001:db8:100::11");
+}
+
+#[test]
+fn what_was_on_a_port_that_is_gone_has_one_look_to_prove_itself() {
+    let mut world = world(config(Guard::Pinned));
+    world.arp(1, 1, V4);
+    world.arp(2, 2, V6);
+    let saved = world.claims.bindings();
+    let mut world = self::world(config(Guard::Pinned));
+    world.claims.port_gone(1, world.now);
+    world.claims.restore(saved, world.now);
+    world.claims.adopt(BRIDGE, ip(V4), mac(1), world.now);
+    world.claims.adopt(BRIDGE, ip(V6), mac(2), world.now);
+    assert_eq!(world.outputs().matches("announce").count(), 2, "it may have changed its port");
+    let said = world.pass(SECOND * 8);
+    assert!(said.contains("withdraw 198.51.100.11, remove 198.51.100.11, Silent"), "{said}");
+    assert_eq!((world.name(V4), world.name(V6)), ("", "unverified"));
 }
 
 #[test]

@@ -120,3 +120,39 @@ fn a_new_configuration_follows_to_all_interfaces() {
     assert_eq!(world.outputs(), "withdraw 198.51.100.77, remove 198.51.100.77");
     assert_eq!(world.claims.ports().count(), 0);
 }
+
+#[test]
+fn what_others_announce_is_known_before_the_first_interface_of_a_pattern() {
+    let mut claims = Claims::new();
+    let now = Timestamp(1_000_000_000);
+    let remote = Remote { sequence: 4, binding: None, originator: BgpIdentifier(9), elevated: None };
+    claims.configure(vec![("tap*".to_owned(), config(Guard::Pinned))], now);
+    claims.remote(ip(V4), Some(remote), now);
+    claims.configure(vec![("tap*".to_owned(), config(Guard::Pinned))], now);
+    assert_eq!(claims.remote_of(ip(V4)), Some(remote));
+    claims.configure(Vec::new(), now);
+    assert_eq!(claims.remote_of(ip(V4)), None);
+}
+
+#[test]
+fn bindings_of_a_previous_run_wait_for_the_interfaces_of_a_pattern() {
+    let now = Timestamp(1_000_000_000);
+    let saved = |domain: &str, address: &str| SavedBinding {
+        domain: domain.to_owned(),
+        address: ip(address),
+        mac: mac(1),
+        port: Some(domain.to_owned()),
+        sequence: 7,
+    };
+    let mut claims = Claims::new();
+    claims.configure(vec![("tap*".to_owned(), config(Guard::Pinned))], now);
+    claims.restore(vec![saved("tap1", V4), saved("eth9", V6)], now);
+    assert_eq!(claims.iter().count(), 0);
+    let id = claims.instantiate("tap1", now).unwrap();
+    claims.set_link(id, Some(DomainLink { index: 31, mac: BRIDGE_MAC, up: true }), now);
+    let kept: Vec<(IpAddr, StateName, u32)> =
+        claims.iter().map(|claim| (claim.address, claim.state, claim.mobility.sequence)).collect();
+    assert_eq!(kept, [(ip(V4), StateName::Gone, 7)]);
+    assert!(claims.adopt(31, ip(V4), mac(1), now));
+    assert_eq!(claims.bindings(), [saved("tap1", V4)]);
+}
