@@ -14,12 +14,16 @@ const DATAGRAMS: usize = 4;
 /// After a comparison that found something, the next one comes sooner: something is at work there.
 const SOONER: Duration = Duration::from_secs(60);
 
+/// How often the neighbour entries of VMs are compared: they are few, and one that is missing cuts a VM off.
+const NEIGHBORS_EVERY: Duration = Duration::from_secs(30);
+
 /// Where an asker waits for the result; nothing comes if the comparison failed.
 pub(crate) type Asker = oneshot::Sender<FibCheck>;
 
 /// When to compare next, and for whom.
 pub(super) struct Comparison {
     due: Instant,
+    neighbors_due: Instant,
     /// Those who asked since the comparison under way began: they want a fresh one.
     waiting: Vec<Asker>,
     serving: Vec<Asker>,
@@ -28,7 +32,9 @@ pub(super) struct Comparison {
 impl Comparison {
     /// The first comparison comes after the usual time.
     pub(super) fn new() -> Comparison {
-        Comparison { due: Instant::now() + EVERY, waiting: Vec::new(), serving: Vec::new() }
+        let now = Instant::now();
+        let neighbors_due = now + NEIGHBORS_EVERY;
+        Comparison { due: now + EVERY, neighbors_due, waiting: Vec::new(), serving: Vec::new() }
     }
 
     /// Somebody wants to know.
@@ -41,11 +47,14 @@ impl Comparison {
         if fib.is_checking() || !self.waiting.is_empty() {
             return Duration::ZERO;
         }
-        self.due.saturating_duration_since(Instant::now())
+        self.due.min(self.neighbors_due).saturating_duration_since(Instant::now())
     }
 
     /// Starts or goes on, if it is time to.
     pub(super) fn turn(&mut self, fib: &mut Fib, counters: &KernelCounters) {
+        if Instant::now() >= self.neighbors_due {
+            self.compare_neighbors(fib, counters);
+        }
         if !self.patience(fib).is_zero() {
             return;
         }
@@ -63,6 +72,18 @@ impl Comparison {
                 self.serving.clear();
                 self.due = Instant::now() + EVERY;
             }
+        }
+    }
+
+    fn compare_neighbors(&mut self, fib: &mut Fib, counters: &KernelCounters) {
+        self.neighbors_due = Instant::now() + NEIGHBORS_EVERY;
+        match fib.compare_neighbors() {
+            Ok(0) => {}
+            Ok(different) => {
+                counters.differences.inc_by(different as u64);
+                tracing::warn!(different, "neighbour entries differed from what is wanted; they are mended");
+            }
+            Err(error) => tracing::warn!(%error, "comparing our neighbour entries with the kernel's failed"),
         }
     }
 

@@ -42,6 +42,15 @@ pub(super) struct Neighbors {
     due: bool,
 }
 
+/// What a dump showed.
+#[derive(Default)]
+struct Seen {
+    /// Of entries that should be there the MAC address; `None`: they are not permanent, or not ours.
+    wanted: HashMap<(IfIndex, IpAddr), Option<[u8; 6]>>,
+    /// Ours, and not wanted.
+    surplus: Vec<(IfIndex, IpAddr)>,
+}
+
 impl Neighbors {
     /// Takes over the entries of a previous run.
     pub(super) fn adopt(&mut self, channel: &mut Channel) -> Result<(), FibError> {
@@ -102,7 +111,7 @@ impl Neighbors {
         }
     }
 
-    /// Writes lost entries again. What is refused waits for the next event of its interface.
+    /// Writes lost entries again. What is refused waits for the next event of its interface, or comparison.
     ///
     /// # Errors
     /// When the exchange with the kernel failed.
@@ -135,6 +144,50 @@ impl Neighbors {
         Ok(())
     }
 
+    /// Looks at what the kernel has: entries that differ from what they should be are written again by the next
+    /// [`Neighbors::restore`], entries of ours that nobody wants are removed. How many there were.
+    ///
+    /// # Errors
+    /// What the socket or the kernel says.
+    fn compare(&mut self, channel: &mut Channel) -> Result<usize, FibError> {
+        let mut seen = Seen::default();
+        let known = &self.entries;
+        let is_known = |i: IfIndex, address: &IpAddr| known.get(&i).is_some_and(|e| e.contains_key(address));
+        channel.dump(
+            "reading neighbours",
+            |batch| neighbor::dump(batch, AF_UNSPEC),
+            &mut seen,
+            |seen| *seen = Seen::default(),
+            |seen, message| {
+                let Some(found) = KernelNeighbor::decode(message) else { return };
+                let Some(address) = found.address else { return };
+                if is_known(found.interface, &address) {
+                    let whole = found.permanent && found.protocol == PROTOCOL;
+                    seen.wanted.insert((found.interface, address), found.mac.filter(|_| whole));
+                } else if found.protocol == PROTOCOL {
+                    seen.surplus.push((found.interface, address));
+                }
+            },
+        )?;
+        let mut different = seen.surplus.len();
+        for (interface, entries) in &mut self.entries {
+            for (address, entry) in entries {
+                let there = seen.wanted.get(&(*interface, *address)).copied().flatten();
+                if there != Some(entry.mac) {
+                    different += 1;
+                    entry.lost = true;
+                    self.due = true;
+                }
+            }
+        }
+        for (interface, address) in seen.surplus {
+            if let Err(error) = channel.request(|batch| neighbor::remove(batch, interface, address)) {
+                tracing::debug!(%address, interface, %error, "neighbour entry not removed");
+            }
+        }
+        Ok(different)
+    }
+
     /// Removes all.
     ///
     /// # Errors
@@ -159,16 +212,37 @@ impl Fib {
     /// or the interface was down.
     ///
     /// # Errors
-    /// The kernel's refusal: such as an interface that does not exist.
+    /// The kernel's refusal: such as an interface that does not exist. It is tried again with the next event of the
+    /// interface, or comparison.
     pub fn set_neighbor(
         &mut self,
         interface: IfIndex,
         address: IpAddr,
         mac: [u8; 6],
     ) -> Result<(), KernelError> {
-        self.channel.request(|batch| neighbor::put(batch, interface, address, mac, PROTOCOL))?;
-        self.neighbors.insert(interface, address, mac);
-        Ok(())
+        let written = self.channel.request(|batch| neighbor::put(batch, interface, address, mac, PROTOCOL));
+        if written.as_ref().is_err_and(|error| error.errno == libc::ENODEV) {
+            return written;
+        }
+        let entry = Entry { mac, lost: written.is_err() };
+        self.neighbors.entries.entry(interface).or_default().insert(address, entry);
+        written
+    }
+
+    /// Compares the kernel's neighbour entries with those it should have and mends what differs: what the kernel changes by
+    /// itself it does not always say. How many differed.
+    ///
+    /// # Errors
+    /// What the socket or the kernel says.
+    pub fn compare_neighbors(&mut self) -> Result<usize, FibError> {
+        if self.neighbors.entries.values().all(HashMap::is_empty) {
+            return Ok(0);
+        }
+        let different = self.neighbors.compare(&mut self.channel)?;
+        self.neighbors
+            .restore(&mut self.channel, &mut self.batch)
+            .map_err(FibError::io("writing neighbours"))?;
+        Ok(different)
     }
 
     /// Removes an entry of ours; others are left alone. One that is gone already is no error.

@@ -422,6 +422,15 @@ fn neighbors_are_kept_restored_and_adopted() {
     ip("link set a0 up");
     world.settle();
     assert_eq!(shown().matches("PERMANENT").count(), 2, "{}", shown());
+    // What nobody tells of is found by looking: changed, of another kind, gone, and not wanted any more.
+    assert_eq!(world.fib.compare_neighbors().unwrap(), 0);
+    ip("neighbor replace 192.0.2.30 lladdr 02:00:00:00:00:31 dev a0 nud reachable");
+    ip("neighbor del 2001:db8:a::30 dev a0");
+    ip("neighbor add 192.0.2.41 lladdr 02:00:00:00:00:41 dev a0 nud permanent protocol 201");
+    assert_eq!(world.fib.compare_neighbors().unwrap(), 3);
+    assert_eq!(shown().matches("lladdr 02:00:00:00:00:30 PERMANENT").count(), 2, "{}", shown());
+    assert!(!shown().contains("192.0.2.41"), "{}", shown());
+    assert_eq!(world.fib.compare_neighbors().unwrap(), 0);
     drop(world);
     let mut world = World::open(FibConfig::default());
     let ours = world.fib.neighbors_of_ours();
