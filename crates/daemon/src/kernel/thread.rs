@@ -131,12 +131,14 @@ impl KernelThread {
     fn run(&mut self) {
         while let Some(mut command) = self.wait() {
             let mut received = 0;
-            for _ in 0..COMMANDS_A_TURN {
-                let Some(next) = command.take() else { break };
+            let mut taken = 0;
+            while let Some(next) = command.take() {
                 if self.execute(next, &mut received).is_break() {
                     return;
                 }
-                if received < WRITE_A_TURN {
+                taken += 1;
+                // What is taken out of the queue must be carried out, so no more is taken than this turn can do.
+                if taken < COMMANDS_A_TURN && received < WRITE_A_TURN {
                     command = self.inbox.receiver.try_recv().ok();
                 }
             }
