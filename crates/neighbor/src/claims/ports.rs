@@ -1,6 +1,7 @@
 //! Ports and interfaces that come, go, and lose their carrier; the gateway's announcements to them.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use siskin_net::{IfIndex, Timestamp};
 
@@ -10,6 +11,10 @@ use super::machine::{Event, State};
 use super::output::Output;
 use super::port::{GREETING_DELAY, GREETING_GAPS, Greeting, Port};
 use super::table::{Key, Timer};
+
+/// How late the news of a port's carrier may come: the kernel tells of a hundred ports a second, and thousands may come
+/// at once.
+const CARRIER_NEWS: Duration = Duration::from_secs(60);
 
 impl Claims {
     /// The interface of a domain came, changed or (`None`) went. An interface with another index is another one: its
@@ -98,8 +103,9 @@ impl Claims {
         } else if !up && was_up {
             if let Some(domain) = self.domains.get_mut(&id) {
                 domain.live_ports = domain.live_ports.saturating_sub(1);
+                let delay = domain.config.timers.carrier_delay;
+                self.arm_carrier(index, delay, now);
             }
-            self.arm_carrier(index, now);
         }
     }
 
@@ -156,17 +162,16 @@ impl Claims {
     }
 
     /// A frame came from `port`. If it is not known to be up, the frame was faster than the event that says so; if no
-    /// such event follows, its VM counts as gone like that of any port without carrier.
+    /// such event follows in [`CARRIER_NEWS`], its VM counts as gone like that of any port without carrier.
     pub(super) fn heard(&mut self, index: IfIndex, now: Timestamp) {
         if self.ports.get(&index).is_some_and(|port| !port.up && port.carrier_deadline.is_none()) {
-            self.arm_carrier(index, now);
+            self.arm_carrier(index, CARRIER_NEWS, now);
         }
     }
 
-    fn arm_carrier(&mut self, index: IfIndex, now: Timestamp) {
+    fn arm_carrier(&mut self, index: IfIndex, delay: Duration, now: Timestamp) {
         let Some(port) = self.ports.get_mut(&index) else { return };
-        let Some(domain) = self.domains.get(&port.domain) else { return };
-        let at = now + domain.config.timers.carrier_delay;
+        let at = now + delay;
         let was = port.carrier_deadline.replace(at);
         self.set_timer(Timer::Carrier(index), was, Some(at));
     }

@@ -435,7 +435,9 @@ fn a_frame_may_be_faster_than_its_ports_event_but_not_for_long() {
     let mut world = World::new(config(Guard::Pinned));
     world.port(4, false);
     assert_ne!(world.arp(4, 4, V4), "");
-    assert_eq!(world.pass(SECOND), "withdraw 198.51.100.11, remove 198.51.100.11");
+    // The kernel takes its time to tell of many ports; a VM without one is silent, which is found out sooner.
+    assert!(!world.pass(10 * SECOND).contains("withdraw"));
+    assert!(world.pass(60 * SECOND).contains("withdraw 198.51.100.11, remove 198.51.100.11"));
 }
 
 #[test]
