@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use siskin_interop::fleet::{Fleet, News, address4, address6, mac};
 use siskin_interop::frames::{Discovery, Wire, arp_request};
 use siskin_interop::lab::Lab;
+use siskin_interop::wait::wait_for;
 use siskin_interop::{Error, Result};
 
 use super::Arguments;
@@ -75,7 +76,12 @@ fn measure(lab: &Lab, arguments: &Arguments) -> Result {
     fleet.plug(first..first + many)?;
     fleet.answer(first..first + many)?;
     println!("{many} ports made in {:.1} s", made.elapsed().as_secs_f64());
-    std::thread::sleep(Duration::from_secs(5));
+    // Bridges whose first ports these are have no carrier before: the kernel tells of a hundred links a second.
+    wait_for("the kernel to have settled all links", LIMIT, || {
+        let links = fleet.hv.ip("-o link show")?;
+        Ok(links.lines().filter(|l| l.contains("tap") || l.contains("vmbr")).all(|l| l.contains("state UP")))
+    })?;
+    println!("the kernel has settled their links after {:.1} s", made.elapsed().as_secs_f64());
     let before = fleet.siskin.daemon().cpu_seconds()?;
     let start = Instant::now();
     for vm in first..first + many {
