@@ -193,7 +193,10 @@ fn libvirt_starts_and_stops() -> Result {
     assert_eq!(world.libvirt("start", "begin", "-", "")?, [LIBVIRT]);
     let with_port = format!("{LIBVIRT} --port vnet0");
     for operation in ["started", "restore", "reconnect"] {
-        assert_eq!(world.libvirt(operation, "begin", "-", "<target dev='vnet0'/>")?, [with_port.clone()]);
+        assert_eq!(
+            world.libvirt(operation, "begin", "-", "<target dev='vnet0'/>")?,
+            std::slice::from_ref(&with_port)
+        );
     }
     assert!(world.libvirt("attach", "begin", "-", "")?.is_empty());
     assert!(world.libvirt("stopped", "end", "shutdown", "")?.is_empty());
@@ -214,7 +217,10 @@ fn libvirt_migrates_in_and_out() -> Result {
     let at_port = format!("{LIBVIRT} --port vnet3 --standby");
     assert_eq!(world.libvirt("migrate", "begin", "-", "")?, [standby]);
     assert!(world.libvirt("prepare", "begin", "-", "")?.is_empty());
-    assert_eq!(world.libvirt("start", "begin", "-", "<target dev='vnet3'/>")?, [at_port.clone()]);
+    assert_eq!(
+        world.libvirt("start", "begin", "-", "<target dev='vnet3'/>")?,
+        std::slice::from_ref(&at_port)
+    );
     assert_eq!(world.libvirt("started", "begin", "-", "<target dev='vnet3'/>")?, [at_port]);
     assert_eq!(fs::read_dir(world.path("run"))?.count(), 0, "the mark is gone");
     // Once here it is a VM like any other.

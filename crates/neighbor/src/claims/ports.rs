@@ -100,12 +100,13 @@ impl Claims {
         let was_up = std::mem::replace(&mut port.up, up);
         if up && !was_up {
             self.port_came_up(index, id, now);
-        } else if !up && was_up {
-            if let Some(domain) = self.domains.get_mut(&id) {
-                domain.live_ports = domain.live_ports.saturating_sub(1);
-                let delay = domain.config.timers.carrier_delay;
-                self.arm_carrier(index, delay, now);
-            }
+        } else if !up
+            && was_up
+            && let Some(domain) = self.domains.get_mut(&id)
+        {
+            domain.live_ports = domain.live_ports.saturating_sub(1);
+            let delay = domain.config.timers.carrier_delay;
+            self.arm_carrier(index, delay, now);
         }
     }
 
