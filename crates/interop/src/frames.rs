@@ -106,22 +106,27 @@ fn ipv6(from: Ipv6Addr, to: Ipv6Addr, next: u8, hop_limit: u8, payload: &[u8]) -
     out
 }
 
-/// The message with its checksum.
-fn summed(from: Ipv6Addr, to: Ipv6Addr, message: &[u8]) -> Vec<u8> {
-    let length = u32::try_from(message.len()).unwrap_or(u32::MAX);
-    let pseudo =
-        [&from.octets()[..], &to.octets()[..], &length.to_be_bytes(), &[0, 0, 0, NEXT_ICMPV6], message];
+/// The internet checksum (RFC 1071).
+#[must_use]
+pub fn checksum(octets: &[u8]) -> u16 {
     let mut sum = 0_u32;
-    for pair in pseudo.concat().chunks(2) {
+    for pair in octets.chunks(2) {
         let low = pair.get(1).copied().unwrap_or(0);
         sum += u32::from(u16::from_be_bytes([pair.first().copied().unwrap_or(0), low]));
     }
     while sum > 0xffff {
         sum = (sum >> 16) + (sum & 0xffff);
     }
-    let sum = !u16::try_from(sum).unwrap_or(u16::MAX);
+    !u16::try_from(sum).unwrap_or(u16::MAX)
+}
+
+/// The message with its checksum.
+fn summed(from: Ipv6Addr, to: Ipv6Addr, message: &[u8]) -> Vec<u8> {
+    let length = u32::try_from(message.len()).unwrap_or(u32::MAX);
+    let pseudo =
+        [&from.octets()[..], &to.octets()[..], &length.to_be_bytes(), &[0, 0, 0, NEXT_ICMPV6], message];
     let mut out = message.to_vec();
-    out.splice(2..4, sum.to_be_bytes());
+    out.splice(2..4, checksum(&pseudo.concat()).to_be_bytes());
     out
 }
 

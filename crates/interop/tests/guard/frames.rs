@@ -3,7 +3,7 @@
 use std::fmt::Write;
 use std::net::{Ipv4Addr, Ipv6Addr};
 
-use siskin_interop::frames::{BROADCAST, Mac};
+use siskin_interop::frames::{Arp, BROADCAST, Mac, checksum, ethernet};
 use siskin_interop::lab::Ns;
 use siskin_interop::{Result, process};
 
@@ -26,16 +26,10 @@ pub(crate) fn send(ns: &Ns, frames: &[Vec<u8>]) -> Result {
     process::run(&mut command).map(drop)
 }
 
-/// An Ethernet frame.
-pub(crate) fn ethernet(to: Mac, from: Mac, kind: u16, body: &[u8]) -> Vec<u8> {
-    [&to[..], &from, &kind.to_be_bytes(), body].concat()
-}
-
 /// ARP, operation 1 or 2, sent to all.
 pub(crate) fn arp(from: Mac, operation: u8, (mac, sender): (Mac, Ipv4Addr), target: Ipv4Addr) -> Vec<u8> {
-    let head = [0, 1, 8, 0, 6, 4, 0, operation];
-    let body = [&head[..], &mac, &sender.octets(), &[0; 6], &target.octets()].concat();
-    ethernet(BROADCAST, from, 0x0806, &body)
+    let arp = Arp { operation: operation.into(), sender_mac: mac, sender, target_mac: [0; 6], target };
+    ethernet(BROADCAST, from, 0x0806, &arp.octets())
 }
 
 /// An IPv4 packet with a UDP datagram or anything else in it.
@@ -75,18 +69,4 @@ pub(crate) fn icmpv6(source: Ipv6Addr, kind: u8, target: Option<Ipv6Addr>) -> Ve
         [&source.octets()[..], &all_nodes.octets(), &len.to_be_bytes(), &[0, 0, 0, 58], &body].concat();
     body.splice(2..4, checksum(&pseudo).to_be_bytes());
     body
-}
-
-/// The internet checksum (RFC 1071).
-fn checksum(octets: &[u8]) -> u16 {
-    let mut sum: u32 = 0;
-    for pair in octets.chunks(2) {
-        let word =
-            u16::from_be_bytes([pair.first().copied().unwrap_or(0), pair.get(1).copied().unwrap_or(0)]);
-        sum += u32::from(word);
-    }
-    while sum > 0xffff {
-        sum = (sum & 0xffff) + (sum >> 16);
-    }
-    !u16::try_from(sum).unwrap_or(0)
 }

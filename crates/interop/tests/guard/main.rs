@@ -8,14 +8,14 @@ use std::time::Duration;
 
 use serde_json::Value;
 use siskin_interop::Result;
-use siskin_interop::frames::{BROADCAST, Mac};
+use siskin_interop::frames::{BROADCAST, Mac, ethernet};
 use siskin_interop::lab::{Lab, Ns, lab};
 use siskin_interop::process;
 use siskin_interop::siskin::Siskin;
 use siskin_interop::vm::{Vm, hypervisor_bridge, hypervisor_tables};
 use siskin_interop::wait::{SOON, stays, wait_for};
 
-use frames::{arp, ethernet, icmpv6, ipv4, ipv6, send, udp};
+use frames::{arp, icmpv6, ipv4, ipv6, send, udp};
 
 const MINE: Mac = [0x52, 0x02, 0x45, 0x76, 0xd2, 10];
 const THEIRS: Mac = [0x52, 0x02, 0x45, 0x76, 0xd2, 11];
