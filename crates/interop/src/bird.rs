@@ -101,10 +101,11 @@ pub fn text(config: &Config) -> String {
     for family in Family::ALL {
         let name = family.name();
         if config.kernel {
-            // Without `merge paths`: BIRD 2.0 leaves a lost next hop in the kernel's IPv6 multipath routes.
+            // Without `merge paths` by itself: BIRD 2.0 leaves a lost next hop in the kernel's IPv6 multipath routes.
+            let merge = if config.multipath == Some(true) { "merge paths on;" } else { "" };
             let _ = writeln!(
                 out,
-                "protocol kernel {{ {keep} {name} {{ import none; export where source = RTS_BGP; }}; }}"
+                "protocol kernel {{ {merge} {keep} {name} {{ import none; export where source = RTS_BGP; }}; }}"
             );
         }
         let _ = writeln!(out, "protocol static static_{name} {{\n  {name};");

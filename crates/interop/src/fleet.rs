@@ -3,9 +3,9 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::io::{BufRead as _, BufReader, Write as _};
+use std::io::{BufRead as _, BufReader};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
-use std::process::{Child, ChildStdin, ChildStdout, Stdio};
+use std::process::{Child, ChildStdout, Stdio};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
@@ -14,7 +14,8 @@ use siskin_net::Prefix;
 
 use crate::frames::{Arp, Discovery, Mac, arp_request, ethernet};
 use crate::hypervisor::Uplink;
-use crate::lab::{Lab, Ns};
+use crate::lab::{Batch, Lab, Ns};
+use crate::process::run;
 use crate::siskin::Siskin;
 use crate::wait::SOON;
 use crate::watch::Watch;
@@ -41,29 +42,6 @@ pub struct Fleet {
     /// Whether the VMs' kernel has their addresses, and so answers for them. It needs a neighbour entry for each VM that
     /// is asked, of which a machine has 1,024 unless told otherwise; [`Fleet::answer`] needs none.
     pub kernel_answers: bool,
-}
-
-/// `ip -batch` that takes commands while it runs: what it is told it does at once.
-struct Batch {
-    child: Child,
-    input: ChildStdin,
-}
-
-impl Batch {
-    fn start(ns: &Ns) -> Result<Batch> {
-        let mut command = ns.command("ip");
-        command.args(["-force", "-batch", "-"]).stdin(Stdio::piped());
-        let mut child = command.spawn()?;
-        let input = child.stdin.take().ok_or_else(|| Error::new("no input"))?;
-        Ok(Batch { child, input })
-    }
-}
-
-impl Drop for Batch {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
 }
 
 /// `ip monitor link`, with the time of each line.
@@ -207,6 +185,10 @@ impl Fleet {
     /// # Errors
     /// When the kernel refuses.
     pub fn plug(&mut self, vms: impl IntoIterator<Item = u16>) -> Result {
+        if !self.kernel_answers {
+            // A probe is handled in its sender's time, and a VM's kernel is no part of a hypervisor's.
+            run(self.vms.command("sysctl").args(["-q", "-w", "net.ipv6.conf.default.disable_ipv6=1"]))?;
+        }
         let (mut ports, mut ends) = (String::new(), String::new());
         for vm in vms {
             let [a, b, c, d, e, f] = mac(vm);
@@ -306,8 +288,7 @@ impl Fleet {
         self.indexes.remove(&vm);
         let order = format!("link del tap{vm}\n");
         let now = Instant::now();
-        self.ip.input.write_all(order.as_bytes())?;
-        self.ip.input.flush()?;
+        self.ip.tell(&order)?;
         Ok(now)
     }
 

@@ -170,6 +170,9 @@ pub fn text(config: &Config) -> String {
     }
     for family in Family::ALL {
         let _ = writeln!(out, " address-family {} unicast", family.name());
+        if let Some(multipath) = config.multipath {
+            let _ = writeln!(out, "  maximum-paths {}", if multipath { 8 } else { 1 });
+        }
         for n in config.neighbors.iter().filter(|n| n.families.contains(&family)) {
             let _ = writeln!(out, "  neighbor {} activate", n.address);
             let _ = writeln!(out, "  neighbor {} send-community all", n.address);

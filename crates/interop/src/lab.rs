@@ -7,9 +7,10 @@
 
 use std::cell::Cell;
 use std::fs;
+use std::io::Write as _;
 use std::os::fd::AsFd as _;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -49,6 +50,43 @@ pub struct Ns {
     pub name: String,
     full: String,
     dir: PathBuf,
+}
+
+/// `ip -batch` that takes commands while it runs: what it is told it does at once. What fails it passes over.
+#[derive(Debug)]
+pub struct Batch {
+    child: Child,
+    input: ChildStdin,
+}
+
+impl Batch {
+    /// In a namespace.
+    ///
+    /// # Errors
+    /// When `ip` cannot be started.
+    pub fn start(ns: &Ns) -> Result<Batch> {
+        let mut command = ns.command("ip");
+        command.args(["-force", "-batch", "-"]).stdin(Stdio::piped());
+        let mut child = command.spawn()?;
+        let input = child.stdin.take().ok_or_else(|| Error::new("no input"))?;
+        Ok(Batch { child, input })
+    }
+
+    /// Lets it do these lines, and does not wait.
+    ///
+    /// # Errors
+    /// When it has ended.
+    pub fn tell(&mut self, lines: &str) -> Result {
+        self.input.write_all(lines.as_bytes())?;
+        Ok(self.input.flush()?)
+    }
+}
+
+impl Drop for Batch {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
 }
 
 /// Runs `body` in a lab of its own, and keeps the logs when it fails or panics.

@@ -10,6 +10,7 @@ pub mod bird;
 pub mod container;
 pub mod debian;
 mod error;
+pub mod fabric;
 pub mod feed;
 pub mod fleet;
 pub mod frames;

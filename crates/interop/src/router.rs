@@ -64,6 +64,8 @@ pub struct Config {
     pub graceful_restart: bool,
     /// Whether its own routes outlive a restart of it, in its kernel and at its neighbours (RFC 4724).
     pub restarts: bool,
+    /// Whether its kernel gets all of the equally good paths or one; `None`: as the implementation does by itself.
+    pub multipath: Option<bool>,
 }
 
 /// One session of a peer.
@@ -120,6 +122,7 @@ impl Config {
             kernel: false,
             graceful_restart: true,
             restarts: false,
+            multipath: None,
         }
     }
 
@@ -134,6 +137,13 @@ impl Config {
     #[must_use]
     pub fn with_restart(mut self) -> Config {
         self.restarts = true;
+        self
+    }
+
+    /// The same, and its kernel gets all equally good paths, or one of them.
+    #[must_use]
+    pub fn with_multipath(mut self, multipath: bool) -> Config {
+        self.multipath = Some(multipath);
         self
     }
 

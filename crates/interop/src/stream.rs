@@ -77,7 +77,18 @@ impl Streams {
     ///
     /// # Errors
     /// When an end does not answer.
-    pub fn finish(mut self) -> Result<[Loss; 2]> {
+    pub fn finish(self) -> Result<[Loss; 2]> {
+        let ends = self.ends.each_ref().map(|end| end.name.clone());
+        let [there, back] = self.finish_each()?;
+        let [a, b] = ends;
+        Ok([Loss::all(format!("{a} to {b}"), &there), Loss::all(format!("{b} to {a}"), &back)])
+    }
+
+    /// The same, one loss a stream, in the order of the addresses the ends were given.
+    ///
+    /// # Errors
+    /// When an end does not answer.
+    pub fn finish_each(mut self) -> Result<[Vec<Loss>; 2]> {
         for end in &mut self.ends {
             end.tool.send("stop")?;
         }
@@ -90,7 +101,7 @@ impl Streams {
             end.tool.event("counted", ANSWER)?;
         }
         let [a, b] = &self.ends;
-        Ok([loss(a, b)?, loss(b, a)?])
+        Ok([losses(a, b)?, losses(b, a)?])
     }
 }
 
@@ -108,15 +119,13 @@ impl Sender {
 }
 
 /// What became of what one end sent to the other.
-fn loss(from: &Sender, to: &Sender) -> Result<Loss> {
+fn losses(from: &Sender, to: &Sender) -> Result<Vec<Loss>> {
     let number = |event: &Value, key: &str| {
         event[key].as_u64().ok_or_else(|| Error::new(format!("an event without `{key}`: {event}")))
     };
     let heard = to.tool.events("received");
-    let way = format!("{} to {}", from.name, to.name);
-    let mut loss = Loss { way, sent: 0, lost: 0, gap_ms: 0 };
-    for sent in from.tool.events("sent") {
-        let packets = number(&sent, "packets")?;
+    let one = |sent: &Value| {
+        let packets = number(sent, "packets")?;
         let (received, run) = match heard.iter().find(|event| event["stream"] == sent["stream"]) {
             Some(event) => {
                 let last = packets.saturating_sub(number(event, "next")?);
@@ -124,11 +133,26 @@ fn loss(from: &Sender, to: &Sender) -> Result<Loss> {
             }
             None => (0, packets),
         };
-        loss.sent += packets;
-        loss.lost += packets.saturating_sub(received);
-        loss.gap_ms = loss.gap_ms.max(run * 1000 / u64::from(from.rate));
+        Ok(Loss {
+            way: format!("{} to {}", from.name, sent["to"].as_str().unwrap_or(&to.name)),
+            sent: packets,
+            lost: packets.saturating_sub(received),
+            gap_ms: run * 1000 / u64::from(from.rate),
+        })
+    };
+    from.tool.events("sent").iter().map(one).collect()
+}
+
+impl Loss {
+    /// All streams of a way together; the longest gap is that of one of them.
+    fn all(way: String, streams: &[Loss]) -> Loss {
+        Loss {
+            way,
+            sent: streams.iter().map(|loss| loss.sent).sum(),
+            lost: streams.iter().map(|loss| loss.lost).sum(),
+            gap_ms: streams.iter().map(|loss| loss.gap_ms).max().unwrap_or(0),
+        }
     }
-    Ok(loss)
 }
 
 impl fmt::Display for Loss {

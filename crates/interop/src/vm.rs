@@ -119,7 +119,8 @@ impl Vm {
         Ok(())
     }
 
-    fn configure(&self) -> Result {
+    /// Its MAC and addresses, and its ways out, on an `eth0` that is there.
+    pub(crate) fn configure(&self) -> Result {
         let [.., last] = self.mac();
         self.ns.ip(&format!("link set eth0 address 52:02:45:76:d2:{last:02x}"))?;
         self.ns.ip("link set eth0 up")?;

@@ -14,6 +14,7 @@ use super::mobility::Mobility;
 use super::output::{Action, NoticeKind, Output, Refusal};
 use super::rate::Bucket;
 use super::remote::Window;
+use super::view::may_speak;
 use super::{
     ARRIVAL_BURST, ARRIVAL_INTERVAL, Claims, EvidenceKind, MAX_CLAIMS, NOTICE_BURST, NOTICE_INTERVAL,
 };
@@ -433,7 +434,10 @@ impl Claims {
             _ => {}
         }
         self.index(key, before.as_ref(), after.as_ref());
-        let seen = |claim: Option<Claim>| claim.map(|c| (c.owner, c.state.name()));
+        // What of a claim the filter goes by: not whether its owner is being probed, which is all the time with somebody.
+        let seen = |claim: Option<Claim>| {
+            claim.map(|c| (c.owner, may_speak(c.state.name()), c.state.in_kernel()))
+        };
         if seen(before) != seen(after) {
             self.revision += 1;
         }

@@ -147,6 +147,9 @@ impl Claims {
                 },
             ));
         }
+        if domains.is_empty() {
+            return guard::View { domains: Vec::new(), own: self.own.iter().copied().collect(), tagged };
+        }
         let places: BTreeMap<DomainId, usize> =
             domains.iter().enumerate().map(|(place, (id, _))| (*id, place)).collect();
         for (index, port) in &self.ports {
@@ -189,6 +192,6 @@ impl Claims {
 }
 
 /// Whether the owner of an address may send data from it: not before it is one, nor when another router has it.
-fn may_speak(state: StateName) -> bool {
+pub(super) fn may_speak(state: StateName) -> bool {
     !matches!(state, StateName::Candidate | StateName::Standby | StateName::Moved)
 }

@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 
+use foldhash::HashMap;
 use siskin_net::IfIndex;
 
 use crate::claims::DomainId;
@@ -40,7 +41,7 @@ pub(super) struct Port {
 /// The ports of all devices.
 #[derive(Debug, Default)]
 pub(super) struct Ears {
-    devices: BTreeMap<IfIndex, Vec<Port>>,
+    devices: HashMap<IfIndex, Vec<Port>>,
     /// Of ports with numbers of ours: their device, and the tag of frames that go out.
     numbered: BTreeMap<IfIndex, (IfIndex, Option<u16>)>,
     given: u32,

@@ -128,6 +128,11 @@ impl PacketSocket {
         Ok(Some(Received { len: len.min(buffer.len()), stripped_vlan }))
     }
 
+    /// Sends a frame out of its port; it does not hear it itself.
+    pub(super) fn send(&self, frame: &[u8]) -> io::Result<()> {
+        self.0.send(frame).map(|_sent| ())
+    }
+
     /// Frames dropped since the last call.
     pub(super) fn take_drops(&self) -> u32 {
         let mut statistics = libc::tpacket_stats { tp_packets: 0, tp_drops: 0 };

@@ -4,6 +4,7 @@
 //! Two peers announce the same table. What the kernel forwards by is seen through iproute2, in a sample of the routes
 //! that is spread over the table, so each figure of a sample is a few milliseconds late. The figures are seconds.
 
+mod flow;
 mod look;
 mod raw;
 
@@ -22,6 +23,7 @@ use siskin_interop::tool::{Tool, at};
 use siskin_interop::wait::SOON;
 
 use super::{Arguments, LIMIT, counted4, counted6, number, rest};
+use flow::Flow;
 use look::{Look, Objects, SAMPLE};
 
 /// How long a step may take.
@@ -33,8 +35,9 @@ const SECOND: &str = "10.0.1.1";
 
 /// What is measured, in order: the table from one peer; the second path of all routes; the second session's end, until the
 /// first message about next-hop objects and until no route of the sample goes there; routes that somebody deleted; the
-/// end of all; the table from both peers at once; the loss of the second link.
-const STEPS: [&str; 8] = [
+/// end of all; the table from both peers at once; the loss of the second link, until no route of the sample goes there and,
+/// of a flow that went there, the milliseconds whose packets were lost, as seconds.
+const STEPS: [&str; 9] = [
     "install",
     "second path",
     "lost: objects",
@@ -43,6 +46,7 @@ const STEPS: [&str; 8] = [
     "remove all",
     "both at once",
     "link down",
+    "its packets",
 ];
 
 /// Seconds of each step; `None`: not within the time given.
@@ -265,10 +269,12 @@ fn measure(lab: &Lab, make: Make, mrt: &Path, arguments: &Arguments) -> Result<S
     let start = at(&both[0].event("started", SOON)?)?;
     let together = since(start, STEP, || Ok(full()? && two_ways()?))?;
     rest(subject.daemon())?;
+    let flow = Flow::start(us, &net.peers, &look)?;
     let start = now();
     net.peers[1].ip("link set eth0 down")?;
     let link_down = since(start, STEP, left)?;
-    Ok([install, ecmp, edited, followed, repair, remove, together, link_down])
+    let lost = flow.finish()?;
+    Ok([install, ecmp, edited, followed, repair, remove, together, link_down, Some(lost)])
 }
 
 fn now() -> f64 {
@@ -280,10 +286,12 @@ fn now() -> f64 {
 fn since(start: f64, limit: Duration, mut holds: impl FnMut() -> Result<bool>) -> Result<Option<f64>> {
     let begun = Instant::now();
     while begun.elapsed() < limit {
+        let asked = Instant::now();
         if holds()? {
             return Ok(Some(now() - start));
         }
-        std::thread::sleep(Duration::from_millis(2));
+        // The kernel counts a million routes in some 30 ms, on one of the cores that are measured.
+        std::thread::sleep((asked.elapsed() * 5).max(Duration::from_millis(2)));
     }
     Ok(None)
 }

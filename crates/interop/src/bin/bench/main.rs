@@ -9,6 +9,7 @@ mod edge;
 mod fib;
 mod hosts;
 mod loss;
+mod moves;
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -63,6 +64,9 @@ struct Arguments {
     /// Measure what is lost of packets through a hypervisor while something happens to it, beside BIRD 2 and FRR.
     #[arg(long, conflicts_with_all = ["kernel", "fib", "edge"])]
     loss: bool,
+    /// Measure what a VM loses that moves between two hypervisors, below FRR and BIRD; a round is a move.
+    #[arg(long, conflicts_with_all = ["kernel", "only", "fib", "edge", "host_routes", "loss"])]
+    moves: bool,
     /// Measure this daemon alone.
     #[arg(long, value_enum)]
     only: Option<Make>,
@@ -95,6 +99,9 @@ fn main() -> Result {
     clean_up_on_signals();
     if arguments.host_routes {
         return hosts::run_all(&arguments);
+    }
+    if arguments.moves {
+        return moves::run_all(&arguments);
     }
     if arguments.loss {
         return loss::run_all(&arguments);

@@ -18,6 +18,7 @@ pub(super) struct Look<'a> {
     ns: &'a Ns,
     sample: PathBuf,
     stolen: PathBuf,
+    prefixes: Vec<String>,
 }
 
 impl Look<'_> {
@@ -40,7 +41,12 @@ impl Look<'_> {
         let gets = lines("route get fibmatch", every(SAMPLE).iter().map(address).collect());
         let sample = ns.file("sample", &gets)?;
         let stolen = ns.file("stolen", &lines("route del", every(STOLEN)))?;
-        Ok(Look { ns, sample, stolen })
+        Ok(Look { ns, sample, stolen, prefixes: every(SAMPLE) })
+    }
+
+    /// The prefixes of the sample.
+    pub(super) fn prefixes(&self) -> &[String] {
+        &self.prefixes
     }
 
     /// A route that is not there is no error.
