@@ -97,8 +97,7 @@ impl Fabric {
     /// # Errors
     /// When it does not answer.
     pub fn state(&self, hypervisor: usize, address: &str) -> Result<String> {
-        let (_, siskin) =
-            self.hypervisors.get(hypervisor).ok_or_else(|| Error::new("no such hypervisor"))?;
+        let (_, siskin) = self.hypervisors.get(hypervisor).ok_or_else(|| Error::new("no such hypervisor"))?;
         let all = siskin.cli_json(&["host-routes"])?;
         let routes = all["routes"].as_array().cloned().unwrap_or_default();
         let found = routes.iter().find(|route| route["address"] == address);
@@ -134,7 +133,8 @@ impl Roamer {
         vm.ns().bridge("eth0")?;
         for (cable, (hypervisor, _)) in (1..).zip(&fabric.hypervisors) {
             let (port, name) = (vm.port(), format!("cable{cable}"));
-            hypervisor.ip(&format!("link add {port} type veth peer name {name} netns {}", vm.ns().full_name()))?;
+            hypervisor
+                .ip(&format!("link add {port} type veth peer name {name} netns {}", vm.ns().full_name()))?;
             vm.ns().ip(&format!("link set {name} addrgenmode none"))?;
             vm.ns().ip(&format!("link set {name} up"))?;
             hypervisor.ip(&format!("link set {port} master vmbr1"))?;

@@ -7,6 +7,7 @@
 //! count: no decision, no collision handling, no attribute decoding.
 
 pub mod bird;
+pub mod cluster;
 pub mod container;
 pub mod debian;
 mod error;
@@ -26,6 +27,7 @@ pub mod make;
 pub mod mrt;
 pub mod peeringdb;
 pub mod plain;
+pub mod ports;
 pub mod process;
 pub mod router;
 pub mod show;

@@ -4,6 +4,7 @@
 
 use std::time::{Duration, Instant};
 
+use siskin_interop::Result;
 use siskin_interop::fabric::{Fabric, LEAF, Plan};
 use siskin_interop::kernel::siskin_route;
 use siskin_interop::lab::lab;
@@ -11,7 +12,6 @@ use siskin_interop::router::Kind;
 use siskin_interop::stream::Streams;
 use siskin_interop::vm::Vm;
 use siskin_interop::wait::{SOON, stays, wait_for};
-use siskin_interop::Result;
 
 /// How long a fresh announcement is preferred.
 const HOLD: Duration = Duration::from_secs(3);
@@ -67,8 +67,7 @@ fn a_move_is_followed(kind: Kind) -> Result {
         }
         // Back to normal: a settled route, and not a packet lost on the way there.
         let (four, six) = (vm.address4(), vm.address6());
-        let streams =
-            Streams::start((&fabric.leaf_ns, &LEAF), (vm.ns(), &[&four, &six]))?;
+        let streams = Streams::start((&fabric.leaf_ns, &LEAF), (vm.ns(), &[&four, &six]))?;
         for prefix in [vm.v4(), vm.v6()] {
             fabric.wait_path(&prefix, "65102 65102", HOLD + SOON)?;
         }

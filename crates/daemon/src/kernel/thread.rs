@@ -127,21 +127,30 @@ fn listen(mut monitor: Monitor, kernel: &KernelHandle) {
     }
 }
 
+/// Carries out a first command and those that follow it, as many as one turn may: what is not carried out stays where
+/// `next` takes it from. `execute` adds to the number it is given how many route changes a command held; the turn ends
+/// with their sum.
+fn turn<T, C>(
+    thread: &mut T,
+    first: Option<C>,
+    next: impl Fn(&mut T) -> Option<C>,
+    execute: impl Fn(&mut T, C, &mut usize) -> ControlFlow<()>,
+) -> ControlFlow<(), usize> {
+    let (mut received, mut taken) = (0, 0);
+    let mut command = first;
+    while let Some(current) = command {
+        execute(thread, current, &mut received)?;
+        taken += 1;
+        command = if taken < COMMANDS_A_TURN && received < WRITE_A_TURN { next(thread) } else { None };
+    }
+    ControlFlow::Continue(received)
+}
+
 impl KernelThread {
     fn run(&mut self) {
-        while let Some(mut command) = self.wait() {
-            let mut received = 0;
-            let mut taken = 0;
-            while let Some(next) = command.take() {
-                if self.execute(next, &mut received).is_break() {
-                    return;
-                }
-                taken += 1;
-                // What is taken out of the queue must be carried out, so no more is taken than this turn can do.
-                if taken < COMMANDS_A_TURN && received < WRITE_A_TURN {
-                    command = self.inbox.receiver.try_recv().ok();
-                }
-            }
+        while let Some(first) = self.wait() {
+            let next = |thread: &mut Self| thread.inbox.receiver.try_recv().ok();
+            let ControlFlow::Continue(received) = turn(self, first, next, Self::execute) else { return };
             self.write(received);
             if let Some(fib) = &mut self.fib {
                 self.comparison.turn(fib, &self.counters);
@@ -359,5 +368,63 @@ impl KernelThread {
             let left = fib.flush();
             tracing::info!(left, "removed our routes from the kernel");
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A queue of numbers, and what was carried out of it.
+    struct Queue {
+        waiting: std::ops::Range<usize>,
+        done: Vec<usize>,
+    }
+
+    fn next(queue: &mut Queue) -> Option<usize> {
+        queue.waiting.next()
+    }
+
+    /// What each turn carries out until the queue is empty; each command counts as `routes` changes.
+    fn turns(commands: usize, routes: usize) -> Vec<Vec<usize>> {
+        let mut queue = Queue { waiting: 0..commands, done: Vec::new() };
+        let mut all = Vec::new();
+        while let Some(first) = next(&mut queue) {
+            let ended = turn(&mut queue, Some(first), next, |queue, command, received| {
+                queue.done.push(command);
+                *received += routes;
+                ControlFlow::Continue(())
+            });
+            let done = std::mem::take(&mut queue.done);
+            assert_eq!(ended, ControlFlow::Continue(done.len() * routes));
+            all.push(done);
+        }
+        all
+    }
+
+    #[test]
+    fn what_a_turn_takes_it_carries_out() {
+        for routes in [0, 1, 100, WRITE_A_TURN, WRITE_A_TURN + 1] {
+            let all = turns(1_000, routes);
+            assert!(all.iter().all(|turn| turn.len() <= COMMANDS_A_TURN), "{routes} routes each");
+            assert_eq!(all.concat(), (0..1_000).collect::<Vec<_>>(), "{routes} routes each");
+        }
+    }
+
+    #[test]
+    fn a_turn_ends_when_it_has_enough_to_write() {
+        assert_eq!(turns(10, WRITE_A_TURN).len(), 10);
+        assert_eq!(turns(10, WRITE_A_TURN / 2).len(), 5);
+        assert_eq!(turns(COMMANDS_A_TURN + 1, 0).len(), 2);
+    }
+
+    #[test]
+    fn a_command_to_stop_ends_the_turn() {
+        let mut queue = Queue { waiting: 1..10, done: Vec::new() };
+        let ended = turn(&mut queue, Some(0), next, |_, command, _| match command {
+            3 => ControlFlow::Break(()),
+            _ => ControlFlow::Continue(()),
+        });
+        assert_eq!((ended, next(&mut queue)), (ControlFlow::Break(()), Some(4)));
     }
 }

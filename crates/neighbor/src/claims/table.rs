@@ -435,9 +435,8 @@ impl Claims {
         }
         self.index(key, before.as_ref(), after.as_ref());
         // What of a claim the filter goes by: not whether its owner is being probed, which is all the time with somebody.
-        let seen = |claim: Option<Claim>| {
-            claim.map(|c| (c.owner, may_speak(c.state.name()), c.state.in_kernel()))
-        };
+        let seen =
+            |claim: Option<Claim>| claim.map(|c| (c.owner, may_speak(c.state.name()), c.state.in_kernel()));
         if seen(before) != seen(after) {
             self.revision += 1;
         }

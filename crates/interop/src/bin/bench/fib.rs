@@ -2,7 +2,8 @@
 //! Siskin beside BIRD 2, FRR and a writer that does nothing else, in turns.
 //!
 //! Two peers announce the same table. What the kernel forwards by is seen through iproute2, in a sample of the routes
-//! that is spread over the table, so each figure of a sample is a few milliseconds late. The figures are seconds.
+//! that is spread over the table, so each figure of a sample is a few milliseconds late; whether the whole is there is asked
+//! when the daemon rests, for counting a million routes delays whoever writes them. The figures are seconds.
 
 mod flow;
 mod look;
@@ -16,7 +17,7 @@ use siskin_interop::bird::Bird;
 use siskin_interop::frr::Frr;
 use siskin_interop::lab::{Lab, Ns};
 use siskin_interop::make::Make;
-use siskin_interop::process::Daemon;
+use siskin_interop::process::{Daemon, run};
 use siskin_interop::router::{Config, Neighbor, Router};
 use siskin_interop::siskin::Siskin;
 use siskin_interop::tool::{Tool, at};
@@ -135,10 +136,20 @@ impl Subject {
             Subject::Frr(frr) => frr.daemon(),
         }
     }
+
+    /// CPU seconds of all its processes.
+    fn cpu_seconds(&mut self) -> Result<f64> {
+        let zebra = match self {
+            Subject::Frr(frr) => frr.zebra().map_or(Ok(0.0), Daemon::cpu_seconds)?,
+            _ => 0.0,
+        };
+        Ok(self.daemon().cpu_seconds()? + zebra)
+    }
 }
 
-/// With the kernel's compatibility mode as it is, on: iproute2 would not show the hops of our routes without. It costs a
-/// notification for each route of a group that changes, which is in the figures.
+/// With the kernel's compatibility mode on, as it is by itself: iproute2 would not show the hops of our routes without. It
+/// costs a notification for each route of a group that changes, which is in the figures; only while a session is lost it
+/// is off, for the kernel would be too busy to say when it changed the group.
 fn siskin_config(asn: u32) -> String {
     let peer = |name: &str, address: &str| {
         format!(
@@ -230,19 +241,21 @@ fn measure(lab: &Lab, make: Make, mrt: &Path, arguments: &Arguments) -> Result<S
     let (base4, base6) = (counted4(pid)?, counted6(pid)?);
     let full = || Ok(counted4(pid)? >= four && counted6(pid)? >= base6 + six);
     first.send("go")?;
-    let install = since(at(&first.event("started", SOON)?)?, LIMIT, full)?;
+    let install = since_busy(at(&first.event("started", SOON)?)?, LIMIT, &mut subject, full)?;
     rest(subject.daemon())?;
     let look = Look::new(us, FIRST)?;
     let two_ways = || Ok(look.ways(SECOND)? == SAMPLE && look.ways(FIRST)? == SAMPLE);
     let left = || Ok(look.ways(SECOND)? == 0);
 
     second.send("go")?;
-    let ecmp = since(at(&second.event("started", SOON)?)?, STEP, two_ways)?;
+    let ecmp = since_busy(at(&second.event("started", SOON)?)?, STEP, &mut subject, two_ways)?;
     rest(subject.daemon())?;
     let objects = Objects::watch(us)?;
+    compatible(us, false)?;
     let start = now();
     drop(second);
     let edited = since(start, Duration::from_secs(1), || Ok(objects.changed()))?;
+    compatible(us, true)?;
     let followed = since(start, STEP, left)?;
     drop(objects);
     rest(subject.daemon())?;
@@ -255,7 +268,7 @@ fn measure(lab: &Lab, make: Make, mrt: &Path, arguments: &Arguments) -> Result<S
     let gone = || Ok(counted4(pid)? <= base4 + 5 && counted6(pid)? <= base6 + 5);
     let start = now();
     drop(first);
-    let remove = since(start, STEP, gone)?;
+    let remove = since_busy(start, STEP, &mut subject, gone)?;
     rest(subject.daemon())?;
 
     let mut both = net.players()?;
@@ -267,7 +280,7 @@ fn measure(lab: &Lab, make: Make, mrt: &Path, arguments: &Arguments) -> Result<S
         tool.send("go")?;
     }
     let start = at(&both[0].event("started", SOON)?)?;
-    let together = since(start, STEP, || Ok(full()? && two_ways()?))?;
+    let together = since_busy(start, STEP, &mut subject, || Ok(full()? && two_ways()?))?;
     rest(subject.daemon())?;
     let flow = Flow::start(us, &net.peers, &look)?;
     let start = now();
@@ -275,6 +288,12 @@ fn measure(lab: &Lab, make: Make, mrt: &Path, arguments: &Arguments) -> Result<S
     let link_down = since(start, STEP, left)?;
     let lost = flow.finish()?;
     Ok([install, ecmp, edited, followed, repair, remove, together, link_down, Some(lost)])
+}
+
+/// The kernel's `nexthop_compat_mode`.
+fn compatible(ns: &Ns, on: bool) -> Result {
+    let key = format!("net.ipv4.nexthop_compat_mode={}", u8::from(on));
+    run(ns.command("sysctl").args(["-q", "-w", &key])).map(drop)
 }
 
 fn now() -> f64 {
@@ -286,12 +305,38 @@ fn now() -> f64 {
 fn since(start: f64, limit: Duration, mut holds: impl FnMut() -> Result<bool>) -> Result<Option<f64>> {
     let begun = Instant::now();
     while begun.elapsed() < limit {
-        let asked = Instant::now();
         if holds()? {
             return Ok(Some(now() - start));
         }
-        // The kernel counts a million routes in some 30 ms, on one of the cores that are measured.
-        std::thread::sleep((asked.elapsed() * 5).max(Duration::from_millis(2)));
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    Ok(None)
+}
+
+/// The same for what is dear to ask, in time of the processors that are measured and in waiting for the kernel's readers
+/// to have done (which a writer of routes does): it is asked when the daemon rests. The time is when it was last seen
+/// to do something, to some hundredths of a second.
+fn since_busy(
+    start: f64,
+    limit: Duration,
+    subject: &mut Subject,
+    mut holds: impl FnMut() -> Result<bool>,
+) -> Result<Option<f64>> {
+    const TICK: Duration = Duration::from_millis(10);
+    const RESTS: Duration = Duration::from_millis(60);
+    let begun = Instant::now();
+    let (mut cpu, mut busy, mut busy_at) = (subject.cpu_seconds()?, Instant::now(), now());
+    while begun.elapsed() < limit {
+        std::thread::sleep(TICK);
+        let used = subject.cpu_seconds()?;
+        if used > cpu {
+            (cpu, busy, busy_at) = (used, Instant::now(), now());
+        } else if busy.elapsed() >= RESTS {
+            if holds()? {
+                return Ok(Some(busy_at - start));
+            }
+            busy = Instant::now();
+        }
     }
     Ok(None)
 }

@@ -8,9 +8,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use siskin_interop::fleet::{Fleet, News, address4, address6, mac};
+use siskin_interop::fleet::{Fleet, News};
 use siskin_interop::frames::{Discovery, Wire, arp_request};
 use siskin_interop::lab::Lab;
+use siskin_interop::ports::{address4, address6, bridges_for, mac, prefixes};
 use siskin_interop::wait::wait_for;
 use siskin_interop::{Error, Result};
 
@@ -39,9 +40,9 @@ pub(super) fn run_all(arguments: &Arguments) -> Result {
 
 fn measure(lab: &Lab, arguments: &Arguments) -> Result {
     let many = arguments.vms.unwrap_or(MANY);
-    let bridges = (many + TIMED) / 1_000 + 1;
+    let bridges = bridges_for(many + TIMED);
     let mut fleet = Fleet::start(lab, bridges, "")?;
-    fleet.plug(1..=TIMED)?;
+    fleet.ports.plug(1..=TIMED)?;
     std::thread::sleep(Duration::from_secs(2));
     let starts = starts(&fleet, 1..=TIMED)?;
     show("first frame to UPDATE", &starts);
@@ -49,15 +50,15 @@ fn measure(lab: &Lab, arguments: &Arguments) -> Result {
     flood(lab, &mut fleet)?;
 
     for vm in 1..=TIMED {
-        fleet.speak(vm)?;
+        fleet.ports.speak(vm)?;
     }
     fleet.watch.wait_count(usize::from(TIMED) * 2, LIMIT)?;
     let (mut ends, mut orders, mut kernel) = (Vec::new(), Vec::new(), Vec::new());
     let news = News::start(&fleet.hv)?;
     std::thread::sleep(Duration::from_millis(500));
     for vm in 1..=TIMED {
-        let order = fleet.unplug(vm)?;
-        let [four, six] = siskin_interop::fleet::prefixes(vm);
+        let order = fleet.ports.unplug(vm)?;
+        let [four, six] = prefixes(vm);
         let heard = fleet.watch.wait_for(four, false, LIMIT)?.max(fleet.watch.wait_for(six, false, LIMIT)?);
         orders.push(heard.saturating_duration_since(order));
         std::thread::sleep(Duration::from_millis(30));
@@ -72,9 +73,7 @@ fn measure(lab: &Lab, arguments: &Arguments) -> Result {
 
     let first = TIMED + 1;
     let made = Instant::now();
-    fleet.kernel_answers = false;
-    fleet.plug(first..first + many)?;
-    fleet.answer(first..first + many)?;
+    fleet.ports.plug(first..first + many)?;
     println!("{many} ports made in {:.1} s", made.elapsed().as_secs_f64());
     // Bridges whose first ports these are have no carrier before: the kernel tells of a hundred links a second.
     wait_for("the kernel to have settled all links", LIMIT, || {
@@ -85,7 +84,7 @@ fn measure(lab: &Lab, arguments: &Arguments) -> Result {
     let before = fleet.siskin.daemon().cpu_seconds()?;
     let start = Instant::now();
     for vm in first..first + many {
-        fleet.speak(vm)?;
+        fleet.ports.speak(vm)?;
     }
     let sent = start.elapsed();
     let all = fleet.watch.wait_count(usize::from(many) * 2, LIMIT)?;
@@ -138,10 +137,10 @@ fn flood(lab: &Lab, fleet: &mut Fleet) -> Result {
     const FIRST: u16 = 500;
     const EVENTS: u16 = 100;
     let _unused = lab;
-    fleet.plug((FIRST..FIRST + 2 * EVENTS).chain([HOSTILE]))?;
+    fleet.ports.plug((FIRST..FIRST + 2 * EVENTS).chain([HOSTILE]))?;
     std::thread::sleep(Duration::from_secs(2));
     let quiet = starts(fleet, FIRST..FIRST + EVENTS)?;
-    let wire = Wire::open(&fleet.vms, &format!("vm{HOSTILE}"))?;
+    let wire = Wire::open(fleet.ports.vms(), &format!("vm{HOSTILE}"))?;
     let stop = Arc::new(AtomicBool::new(false));
     let flooding = std::thread::spawn({
         let stop = stop.clone();
@@ -164,7 +163,7 @@ fn flood(lab: &Lab, fleet: &mut Fleet) -> Result {
     show("the same, quiet", &quiet);
     show(&format!("during {rate:.0} false frames/s ({cpu:.1} % CPU)"), &loud?);
     for vm in (FIRST..FIRST + 2 * EVENTS).chain([HOSTILE]) {
-        fleet.unplug(vm)?;
+        fleet.ports.unplug(vm)?;
     }
     Ok(())
 }

@@ -4,12 +4,12 @@
 
 use std::time::Duration;
 
+use siskin_interop::Result;
 use siskin_interop::fabric::{Fabric, LEAF, Plan, Roamer};
 use siskin_interop::lab::Lab;
 use siskin_interop::router::Kind;
 use siskin_interop::stream::{Loss, Streams};
 use siskin_interop::wait::{SOON, wait_for};
-use siskin_interop::Result;
 
 use super::Arguments;
 
@@ -21,7 +21,10 @@ const STREAMS: [&str; 4] = ["IPv4 to the VM", "IPv6 to the VM", "IPv4 from it", 
 
 /// Moves so many VMs below each leaf and prints what was lost.
 pub(super) fn run_all(arguments: &Arguments) -> Result {
-    println!("{} moves below each leaf; packets lost and the longest gap in ms, median and most", arguments.rounds);
+    println!(
+        "{} moves below each leaf; packets lost and the longest gap in ms, median and most",
+        arguments.rounds
+    );
     let heads: String = STREAMS.iter().map(|name| format!("{name:>28}")).collect();
     println!("{:20}{heads}{:>16}", "", "on no cable");
     for leaf in Kind::ALL {
