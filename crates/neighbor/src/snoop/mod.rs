@@ -5,6 +5,7 @@
 //! bridge eats frames before protocol sockets of its ports see them, so the sockets take all protocols and a classic
 //! BPF filter in the kernel passes ARP, RARP and neighbour discovery: VMs' traffic never comes to user space.
 
+mod closing;
 mod filter;
 mod os;
 
@@ -16,6 +17,7 @@ use std::time::Duration;
 use foldhash::HashMap;
 use siskin_net::IfIndex;
 
+use closing::{Closer, close_all};
 pub use os::Received;
 use os::{Epoll, EventFd, PacketSocket, Sender};
 
@@ -47,6 +49,7 @@ pub struct Snooper {
     wake: Arc<EventFd>,
     sender: Sender,
     ports: HashMap<IfIndex, Port>,
+    closer: Closer,
     ready: Vec<u64>,
 }
 
@@ -56,7 +59,14 @@ impl Snooper {
         let epoll = Epoll::open()?;
         let wake = Arc::new(EventFd::open()?);
         epoll.add(wake.as_raw_fd(), WAKER)?;
-        Ok(Snooper { epoll, wake, sender: Sender::open()?, ports: HashMap::default(), ready: Vec::new() })
+        Ok(Snooper {
+            epoll,
+            wake,
+            sender: Sender::open()?,
+            ports: HashMap::default(),
+            closer: Closer::start(),
+            ready: Vec::new(),
+        })
     }
 
     /// A handle for other threads.
@@ -82,9 +92,16 @@ impl Snooper {
         Ok(())
     }
 
-    /// Listens no more; closing the socket takes it out of the epoll set.
+    /// Listens no more. What its socket still holds is gone; the socket itself a moment later.
     pub fn remove_port(&mut self, port: IfIndex) {
-        self.ports.remove(&port);
+        let Some(at) = self.ports.remove(&port) else { return };
+        // One that is not listened on is out of the set already.
+        let forgotten =
+            !at.listening || self.epoll.set(at.socket.as_raw_fd(), u64::from(port), false).is_ok();
+        // One that is in it goes out with its end, which must then be now.
+        if forgotten {
+            self.closer.close(at.socket);
+        }
     }
 
     /// Whether a port is listened on.
@@ -141,5 +158,11 @@ impl Snooper {
             Some(at) => at.socket.send(frame),
             None => self.sender.send(interface, frame),
         }
+    }
+}
+
+impl Drop for Snooper {
+    fn drop(&mut self) {
+        close_all(self.ports.drain().map(|(_, port)| port.socket).collect());
     }
 }
