@@ -15,7 +15,9 @@ use siskin_net::{BgpIdentifier, Family, IfIndex, PortVlans, Prefix, RouteSource}
 use crate::channel::Channel;
 use crate::error::FibError;
 use crate::event::{KernelEvent, KernelRoute};
+use crate::wire::AF_UNSPEC;
 use crate::wire::link::{self, BridgeNote, InterfaceAddress, Link};
+use crate::wire::neighbor::{self, KernelNeighbor};
 use crate::wire::nexthop::{self, KernelNextHop, NextHopKind};
 use crate::wire::route::{self, MAIN_TABLE, RTPROT_KERNEL, RouteMessage};
 use routes::Routes;
@@ -101,7 +103,6 @@ impl KernelState {
         self.generation += 1;
         self.link_generation += 1;
         self.touched.clear();
-        self.silent.clear();
         channel.dump(
             "reading links",
             link::dump_links,
@@ -124,6 +125,7 @@ impl KernelState {
                 }
             },
         )?;
+        self.look_after_silent(&mut channel)?;
         self.load_vlans(&mut channel)?;
         self.load_nexthops(&mut channel)?;
         self.routes.clear();
@@ -137,6 +139,27 @@ impl KernelState {
             }
         }
         Ok(())
+    }
+
+    /// Of the gateways that did not answer, forgets those that do by now, and those whose link is gone.
+    fn look_after_silent(&mut self, channel: &mut Channel) -> Result<(), FibError> {
+        let links = &self.links;
+        self.silent.retain(|(interface, _)| links.get(interface).is_some_and(Link::usable));
+        if self.silent.is_empty() {
+            return Ok(());
+        }
+        channel.dump(
+            "reading gateways",
+            |batch| neighbor::dump(batch, AF_UNSPEC),
+            self,
+            |_| {},
+            |s, message| {
+                let found = KernelNeighbor::decode(message).filter(|neighbor| neighbor.valid);
+                if let Some(KernelNeighbor { interface, address: Some(address), .. }) = found {
+                    s.silent.remove(&(interface, address));
+                }
+            },
+        )
     }
 
     fn load_vlans(&mut self, channel: &mut Channel) -> Result<(), FibError> {
@@ -327,7 +350,7 @@ impl KernelState {
     }
 
     /// Says whether a gateway answers ARP or ND. One that does not is no way, until it is said to answer again, its link
-    /// goes down, or everything is read again.
+    /// goes down, or everything is read again and the kernel has an answer of it.
     pub fn set_answers(&mut self, interface: IfIndex, gateway: IpAddr, answers: bool) {
         let key = (interface, gateway);
         if if answers { self.silent.remove(&key) } else { self.silent.insert(key) } {

@@ -119,6 +119,28 @@ fn a_gateway_that_stops_answering_leaves_and_comes_back() {
 }
 
 #[test]
+fn reading_everything_again_asks_the_kernel_who_answers() {
+    let mut world = World::new();
+    let far = FarEnd::of("a1", &["192.0.2.1/24"]);
+    world.settle();
+    let a0 = index("a0");
+    world.monitor.filter().set(world.fib.port(), &[a0], false).unwrap();
+    far.run("ip link set a1 arp off");
+    world.state.set_answers(a0, address(A), false);
+    world.state.set_answers(a0 + 1_000, address(A), false);
+    world.state.apply(&KernelEvent::Overrun).unwrap();
+    assert_eq!(world.state.silent().collect::<Vec<_>>(), [(a0, address(A))], "the other's link is gone");
+    assert_eq!(world.state.resolve(&NextHop::new(address(A))), None, "it still does not answer");
+
+    far.run("ip link set a1 arp on");
+    world.fib.ask_for(&[(a0, address(A))]);
+    word(&mut world, A, true);
+    world.state.apply(&KernelEvent::Overrun).unwrap();
+    assert_eq!(world.state.silent().count(), 0);
+    assert!(world.state.resolve(&NextHop::new(address(A))).is_some());
+}
+
+#[test]
 fn a_link_that_goes_down_forgets_that_its_gateways_were_silent() {
     let mut world = World::new();
     let a0 = index("a0");

@@ -4,10 +4,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use siskin_neighbor::snoop::Snooper;
 use siskin_neighbor::{Action, DomainConfig, HostRoutes, Limits, Mac, Refusal};
 use siskin_net::Timestamp;
 
-use crate::world::{Hypervisor, Wire, active, bridge, config, in_namespace, links};
+use crate::world::{Hypervisor, Wire, active, bridge, config, in_namespace, links, run};
 
 const VM_MAC: Mac = Mac([0x52, 0, 0, 0, 0, 1]);
 const SOON: Duration = Duration::from_secs(4);
@@ -66,6 +67,48 @@ fn only_arp_rarp_and_discovery_from_this_link_reach_user_space() {
         let counters = hypervisor.port("wire").counters;
         assert_eq!((counters.frames - before, counters.router_advertisements), (4, 1));
         assert_eq!(counters.refused(Refusal::Malformed), 2, "two wrong checksums");
+    });
+}
+
+/// Packet sockets of this process.
+fn packet_sockets() -> usize {
+    let text = std::fs::read_to_string("/proc/net/packet").unwrap();
+    text.lines().count().saturating_sub(1)
+}
+
+#[test]
+fn sockets_of_ports_that_go_are_closed() {
+    in_namespace("wire::sockets_of_ports_that_go_are_closed", || {
+        const PORTS: u32 = 200;
+        let mut snooper = Snooper::open().unwrap();
+        let without = packet_sockets();
+        let indexes: Vec<u32> = (0..PORTS)
+            .map(|number| {
+                run(&format!("ip link add d{number} index {} type veth peer name e{number}", number + 1_000));
+                run(&format!("ip link set d{number} up"));
+                number + 1_000
+            })
+            .collect();
+        for index in &indexes {
+            snooper.add_port(*index, false).unwrap();
+        }
+        assert_eq!(packet_sockets(), without + 200);
+        // One that is not listened on, and one whose device is gone, are closed too.
+        snooper.listen(1_000, false).unwrap();
+        run("ip link del d1");
+        for index in indexes.iter().take(100) {
+            snooper.remove_port(*index);
+        }
+        let deadline = Instant::now() + SOON;
+        while packet_sockets() > without + 100 && Instant::now() < deadline {
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        assert_eq!(packet_sockets(), without + 100, "the others are heard on");
+        let mut ready = Vec::new();
+        snooper.wait(Some(Duration::ZERO), &mut ready).unwrap();
+        assert!(ready.iter().all(|port| snooper.has_port(*port)), "{ready:?}");
+        drop(snooper);
+        assert_eq!(packet_sockets(), without - 1, "when it is dropped, all are closed at once");
     });
 }
 
