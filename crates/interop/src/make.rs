@@ -117,7 +117,7 @@ impl Hypervisor {
             Make::Siskin => Running::Siskin(Siskin::start(ns, &toml(&setup))?),
             Make::Bird => {
                 let config = config(&vm, &setup)?;
-                Running::Bird(Bird::start_raw(ns, &config, &bird_text(&config))?)
+                Running::Bird(Bird::start_raw(ns, &config, &bird::text(&config))?)
             }
             Make::Frr => Running::Frr(Frr::start(ns, &config(&vm, &setup)?)?),
         };
@@ -142,7 +142,7 @@ impl Hypervisor {
                 siskin.write_config(&toml(&setup))?;
                 siskin.reload()
             }
-            Running::Bird(bird) => bird.configure(&bird_text(&config)),
+            Running::Bird(bird) => bird.configure(&bird::text(&config)),
             Running::Frr(frr) => frr.reconfigure(&config),
         }
     }
@@ -208,9 +208,8 @@ fn config(vm: &[String; 2], setup: &Setup) -> Result<Config> {
     let right = Neighbor::new([10, 0, 1, 1], RIGHT_AS).next_hop(right6).hold(HOLD);
     let more = setup.more.then_some(MORE);
     let routes = vm.iter().map(String::as_str).chain(more).map(Announcement::plain).collect::<Result<_>>()?;
-    Ok(Config::new(OUR_AS, [10, 0, 0, 2], vec![left, right], routes).with_kernel().with_restart())
-}
-
-fn bird_text(config: &Config) -> String {
-    bird::text(config).replace("protocol kernel {", "protocol kernel { merge paths on;")
+    Ok(Config::new(OUR_AS, [10, 0, 0, 2], vec![left, right], routes)
+        .with_kernel()
+        .with_restart()
+        .with_multipath(true))
 }
