@@ -13,7 +13,6 @@ use siskin_net::{IfIndex, Prefix};
 
 use crate::frames::{Arp, Discovery, Mac, arp_request, ethernet};
 use crate::lab::{Batch, Lab, Ns};
-use crate::process::run;
 use crate::{Error, Result};
 
 /// VMs on one bridge.
@@ -91,9 +90,6 @@ impl Ports {
     /// When the kernel refuses.
     pub fn new(lab: &Lab, hv: &Ns, name: &str, bridges: u16) -> Result<Ports> {
         let vms = lab.ns(name)?;
-        // What is sent to a VM is handled in its sender's time, and a VM's kernel is no part of a hypervisor.
-        let keys = ["net.ipv4.conf.all.rp_filter=0", "net.ipv4.conf.default.rp_filter=0"];
-        run(vms.command("sysctl").arg("-qw").args(keys))?;
         for bridge in 0..bridges {
             let name = format!("vmbr{bridge}");
             hv.bridge(&name)?;
