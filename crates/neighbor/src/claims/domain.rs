@@ -203,11 +203,12 @@ impl Domain {
     }
 
     /// The rules of the machine for `address`, as far as they do not depend on other routers.
-    pub(super) fn rules(&self, address: IpAddr) -> Rules {
+    /// The rules for an address of an owner.
+    pub(super) fn rules(&self, address: IpAddr, mac: Mac) -> Rules {
         let timers = self.config.timers;
         Rules {
             timers,
-            probe_interval: spread(timers.probe_interval, address),
+            probe_interval: spread(timers.probe_interval, mac),
             can_probe: self.config.gateway.speaks(Prefix::host(address).family()),
             declared: self.declared.contains_key(&address),
             remote: false,
@@ -230,20 +231,16 @@ pub(super) fn forget<K: Ord>(index: &mut BTreeMap<K, SmallVec<[IpAddr; 2]>>, key
     }
 }
 
-/// A number from 0 to 255 that differs between neighbouring addresses.
-pub(super) fn scatter(address: IpAddr) -> u8 {
-    let bits = match address {
-        IpAddr::V4(a) => u64::from(a.to_bits()),
-        IpAddr::V6(a) => {
-            let [.., a, b, c, d, e, f, g, h] = a.octets();
-            u64::from_be_bytes([a, b, c, d, e, f, g, h])
-        }
-    };
+/// A number from 0 to 255 that differs between neighbouring MAC addresses.
+pub(super) fn scatter(mac: Mac) -> u8 {
+    let Mac([a, b, c, d, e, f]) = mac;
+    let bits = u64::from_be_bytes([0, 0, a, b, c, d, e, f]);
     let [top, ..] = bits.wrapping_mul(0x9e37_79b9_7f4a_7c15).to_be_bytes();
     top
 }
 
-/// `interval`, from 7/8 to 9/8 of it, the same for the same address.
-fn spread(interval: Duration, address: IpAddr) -> Duration {
-    interval / 1024 * (896 + u32::from(scatter(address)))
+/// `interval`, from 7/8 to 9/8 of it, the same for all addresses of a MAC address: what one wake-up asks a VM it asks it
+/// of all of them.
+fn spread(interval: Duration, mac: Mac) -> Duration {
+    interval / 1024 * (896 + u32::from(scatter(mac)))
 }

@@ -89,7 +89,7 @@ pub struct Step {
 pub struct Rules {
     /// The domain's timers.
     pub timers: Timers,
-    /// `timers.probe_interval`, spread so that claims do not all probe at once.
+    /// `timers.probe_interval`, spread so that owners are not all probed at once.
     pub probe_interval: Duration,
     /// Whether there is a gateway address to probe from.
     pub can_probe: bool,

@@ -445,12 +445,12 @@ impl Claims {
         if !known.is_some_and(|claim| claim.state.in_kernel()) {
             let live = domain.live_ports > 0 && domain.link_up().is_some();
             // Within two seconds all are probed, not all at once.
-            let first_look = Duration::from_millis(8) * u32::from(domain::scatter(address));
+            let first_look = Duration::from_millis(8) * u32::from(domain::scatter(mac));
             let sequence = known.map_or(0, |claim| claim.sequence);
             // Whether it is still ours to announce is seen first.
             let remote = self.remotes.get(&address).copied();
             let doubtful = self.expected.get(&key).is_some_and(|name| !self.port_names.contains_key(name));
-            let rules = domain.rules(address);
+            let rules = domain.rules(address, mac);
             let step = machine::adopt(mac, live && remote.is_none(), doubtful, first_look, &rules);
             self.insert(key, &step, (interface, EvidenceKind::Adopted, sequence), now);
             if let Some(remote) = remote {

@@ -176,8 +176,8 @@ impl Claims {
     }
 
     /// The rules of the machine for a claim now.
-    pub(super) fn rules(&self, key: Key, now: Timestamp) -> Option<Rules> {
-        let rules = self.domains.get(&key.0)?.rules(key.1);
+    pub(super) fn rules(&self, key: Key, mac: Mac, now: Timestamp) -> Option<Rules> {
+        let rules = self.domains.get(&key.0)?.rules(key.1, mac);
         let exhausted = self.claims.get(&key).is_some_and(|claim| claim.window.exhausted(now));
         Some(Rules { remote: self.remotes.contains_key(&key.1), exhausted, ..rules })
     }

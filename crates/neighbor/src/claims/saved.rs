@@ -70,7 +70,7 @@ impl Claims {
                 }
             }
         } else if self.claims.len() < MAX_CLAIMS {
-            let step = machine::restore(saved.mac, &domain.rules(saved.address));
+            let step = machine::restore(saved.mac, &domain.rules(saved.address, saved.mac));
             self.insert(key, &step, (interface, EvidenceKind::Adopted, saved.sequence), now);
             self.expect(key, saved);
         }

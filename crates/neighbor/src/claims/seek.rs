@@ -91,7 +91,9 @@ impl Claims {
             }
             search.missed = true;
             let elsewhere = self.remotes.contains_key(&address);
-            if elsewhere && (!hurried || declared.port.is_none()) || !domain.rules(address).can_probe {
+            if elsewhere && (!hurried || declared.port.is_none())
+                || !domain.rules(address, declared.mac).can_probe
+            {
                 continue;
             }
             let port = declared.port.as_ref().map(|name| self.port_names.get(name));

@@ -168,7 +168,7 @@ impl Claims {
     ) -> Result<(), Refusal> {
         let domain = self.domains.get(&key.0).ok_or(Refusal::InterfaceDown)?;
         let interface = domain.link_up().ok_or(Refusal::InterfaceDown)?.index;
-        let rules = self.rules(key, now).ok_or(Refusal::InterfaceDown)?;
+        let rules = self.rules(key, at.mac, now).ok_or(Refusal::InterfaceDown)?;
         let step = machine::begin(at, kind.is_tentative(), &rules);
         self.enter(key, &step, at, (interface, kind), now)
     }
@@ -234,7 +234,7 @@ impl Claims {
         now: Timestamp,
     ) -> Result<(), Refusal> {
         let Some(mut before) = self.claims.get(&key).copied() else { return Ok(()) };
-        let Some(rules) = self.rules(key, now) else { return Ok(()) };
+        let Some(rules) = self.rules(key, before.owner.mac, now) else { return Ok(()) };
         let mut step = machine::step(before.state, before.owner, event, &rules);
         if let Some((_, owner)) = step.next
             && let Some(there) = owner.port.and_then(|port| self.ports.get(&port)).map(|port| port.domain)
@@ -304,7 +304,7 @@ impl Claims {
         let domain = self.domains.get(&to.0).ok_or(Refusal::InterfaceDown)?;
         domain.permits(to.1, owner.mac)?;
         let interface = domain.link_up().ok_or(Refusal::InterfaceDown)?.index;
-        let rules = self.rules(to, now).ok_or(Refusal::InterfaceDown)?;
+        let rules = self.rules(to, owner.mac, now).ok_or(Refusal::InterfaceDown)?;
         let step = machine::begin(owner, false, &rules);
         self.remember(to, before.sequence, now);
         self.enter(to, &step, owner, (interface, kind.unwrap_or(before.evidence)), now)?;
