@@ -4,10 +4,10 @@ use std::cell::{Cell, RefCell};
 use std::time::{Duration, Instant};
 
 use crate::frames::{Discovery, Wire, gratuitous_reply};
-use crate::hypervisor::{UPSTREAM_AS, Uplink};
+use crate::hypervisor::{Uplink, upstream_config};
 use crate::lab::{Batch, Lab, Ns};
-use crate::plain::{at_peer, ip};
-use crate::router::{Announcement, Config, Kind, Neighbor, Router};
+use crate::plain::at_peer;
+use crate::router::{Announcement, Config, Kind, Router};
 use crate::siskin::Siskin;
 use crate::vm::{Vm, hypervisor_bridge, hypervisor_tables};
 use crate::wait::wait_for;
@@ -18,15 +18,13 @@ pub const LEAF: [&str; 2] = ["10.100.0.1", "2001:db8:f::1"];
 
 /// What a fabric is to be.
 #[derive(Debug, Clone, Copy)]
-pub struct Plan<'a> {
+pub struct Plan {
     /// What the leaf is.
     pub leaf: Kind,
     /// Whether the leaf uses all equally good paths; `None`: as it does by itself.
     pub multipath: Option<bool>,
     /// How long a fresh announcement is preferred, whole seconds.
     pub hold: Duration,
-    /// More keys of `[host-routes.vmbr1]`.
-    pub keys: &'a str,
 }
 
 /// Two hypervisors below a leaf, and a place where a VM's old cable ends.
@@ -46,20 +44,16 @@ impl Fabric {
     ///
     /// # Errors
     /// When something does not start.
-    pub fn new(lab: &Lab, plan: &Plan<'_>) -> Result<Fabric> {
+    pub fn new(lab: &Lab, plan: &Plan) -> Result<Fabric> {
         let leaf_ns = lab.ns("leaf")?;
         for address in LEAF {
             leaf_ns.addr("lo", &format!("{address}/{}", if address.contains(':') { 128 } else { 32 }))?;
         }
         let hypervisors = [hypervisor(lab, &leaf_ns, 1, plan)?, hypervisor(lab, &leaf_ns, 2, plan)?];
-        let neighbors = [1, 2].map(|number| {
-            let uplink = Uplink { number };
-            Neighbor::new(ip(&uplink.ours()), uplink.asn()).next_hop(ip(&format!("2001:db8:{number}::1")))
-        });
         let routes =
             ["10.0.0.0/8", "2001:db8::/32"].into_iter().map(Announcement::plain).collect::<Result<_>>()?;
-        let config = Config::new(UPSTREAM_AS, [10, 0, 0, 1], neighbors.into(), routes).with_kernel();
-        let leaf = plan.leaf.start(&leaf_ns, &Config { multipath: plan.multipath, ..config })?;
+        let config = Config { multipath: plan.multipath, routes, ..upstream_config(2) };
+        let leaf = plan.leaf.start(&leaf_ns, &config)?;
         for (_, siskin) in &hypervisors {
             siskin.wait_established("up")?;
         }
@@ -105,13 +99,13 @@ impl Fabric {
     }
 }
 
-fn hypervisor(lab: &Lab, leaf: &Ns, number: u8, plan: &Plan<'_>) -> Result<(Ns, Siskin)> {
+fn hypervisor(lab: &Lab, leaf: &Ns, number: u8, plan: &Plan) -> Result<(Ns, Siskin)> {
     let uplink = Uplink { number };
     let ns = uplink.plug(lab, leaf)?;
     hypervisor_bridge(&ns)?;
     ns.ip("link set vmbr1 address 02:00:a9:fe:00:01")?;
     let timers = format!("timers = {{ takeover-hold = \"{}s\" }}\n", plan.hold.as_secs());
-    let siskin = uplink.start(&ns, &format!("{}{timers}{}\n", hypervisor_tables(), plan.keys))?;
+    let siskin = uplink.start(&ns, &format!("{}{timers}", hypervisor_tables()))?;
     Ok((ns, siskin))
 }
 
@@ -124,7 +118,7 @@ pub struct Roamer {
 }
 
 impl Roamer {
-    /// On the first hypervisor, silent. Hypervisors know its port by now, and see carrier on all of its cables.
+    /// On the first hypervisor, silent. Both have a port of it, with carrier.
     ///
     /// # Errors
     /// When the kernel refuses.

@@ -70,16 +70,22 @@ impl Uplink {
     }
 }
 
-/// The router above so many hypervisors; the kernel of `ns` forwards by its routes.
-///
-/// # Errors
-/// When it does not start.
-pub fn upstream(ns: &Ns, kind: Kind, hypervisors: u8) -> Result<Box<dyn Router>> {
+/// What the router above so many hypervisors is configured to: it passes on what it learns, to its kernel, too.
+#[must_use]
+pub fn upstream_config(hypervisors: u8) -> Config {
     let neighbors = (1..=hypervisors)
         .map(|number| {
             let uplink = Uplink { number };
             Neighbor::new(ip(&uplink.ours()), uplink.asn()).next_hop(ip(&format!("2001:db8:{number}::1")))
         })
         .collect();
-    kind.start(ns, &Config::new(UPSTREAM_AS, [10, 0, 0, 1], neighbors, Vec::new()).with_kernel())
+    Config::new(UPSTREAM_AS, [10, 0, 0, 1], neighbors, Vec::new()).with_kernel()
+}
+
+/// The router above so many hypervisors; the kernel of `ns` forwards by its routes.
+///
+/// # Errors
+/// When it does not start.
+pub fn upstream(ns: &Ns, kind: Kind, hypervisors: u8) -> Result<Box<dyn Router>> {
+    kind.start(ns, &upstream_config(hypervisors))
 }

@@ -13,6 +13,7 @@ use siskin_net::{IfIndex, Prefix};
 
 use crate::frames::{Arp, Discovery, Mac, arp_request, ethernet};
 use crate::lab::{Batch, Lab, Ns};
+use crate::vm::gateway_bridge;
 use crate::{Error, Result};
 
 /// VMs on one bridge.
@@ -92,12 +93,10 @@ impl Ports {
         let vms = lab.ns(name)?;
         for bridge in 0..bridges {
             let name = format!("vmbr{bridge}");
-            hv.bridge(&name)?;
+            gateway_bridge(hv, &name)?;
             // As the guide has it. A bridge without one takes the lowest of its ports', and at each change the kernel drops
             // all its neighbour entries, permanent ones too.
             hv.ip(&format!("link set {name} address 02:00:a9:fe:00:01"))?;
-            hv.addr(&name, &format!("{GATEWAY4}/32"))?;
-            hv.addr(&name, &format!("{GATEWAY6}/64"))?;
         }
         let socket = vms.within(|| Ok(Snooper::open()?))?;
         let answers = Answers::start(&vms)?;

@@ -16,9 +16,14 @@ const GATEWAY6: &str = "fe80::1";
 /// # Errors
 /// When the kernel refuses.
 pub fn hypervisor_bridge(ns: &Ns) -> Result {
-    ns.bridge("vmbr1")?;
-    ns.addr("vmbr1", &format!("{GATEWAY4}/32"))?;
-    ns.addr("vmbr1", &format!("{GATEWAY6}/64"))
+    gateway_bridge(ns, "vmbr1")
+}
+
+/// Puts a bridge with the gateways' addresses into a hypervisor's namespace.
+pub(crate) fn gateway_bridge(ns: &Ns, name: &str) -> Result {
+    ns.bridge(name)?;
+    ns.addr(name, &format!("{GATEWAY4}/32"))?;
+    ns.addr(name, &format!("{GATEWAY6}/64"))
 }
 
 /// The part of the hypervisor's configuration that is about its VMs.

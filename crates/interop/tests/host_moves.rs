@@ -19,8 +19,8 @@ const HOLD: Duration = Duration::from_secs(3);
 /// command line. The bench measures what it takes.
 const PROMPTLY: Duration = Duration::from_secs(2);
 
-fn plan(leaf: Kind) -> Plan<'static> {
-    Plan { leaf, multipath: None, hold: HOLD, keys: "" }
+fn plan(leaf: Kind) -> Plan {
+    Plan { leaf, multipath: None, hold: HOLD }
 }
 
 /// The whole move, with traffic to and from the VM before and after.

@@ -20,8 +20,6 @@ type Gateway = (IfIndex, IpAddr);
 pub(super) struct Gateways {
     filter: MonitorFilter,
     known: BTreeSet<Gateway>,
-    /// Those that did not answer after the last news.
-    silent: BTreeSet<Gateway>,
     interfaces: Vec<IfIndex>,
     bridge_notes: bool,
     ask_at: Instant,
@@ -33,7 +31,6 @@ impl Gateways {
         Gateways {
             filter,
             known: BTreeSet::new(),
-            silent: BTreeSet::new(),
             interfaces: Vec::new(),
             bridge_notes: false,
             ask_at: Instant::now(),
@@ -73,15 +70,21 @@ impl Gateways {
         }
     }
 
-    /// Takes gateways out of the kernel's groups that answer no more, and puts those back that do again.
-    pub(super) fn events(&mut self, events: &[KernelEvent], state: &mut KernelState, fib: &mut Fib) {
+    /// Takes gateways out of the kernel's groups that answer no more, and puts those back that do again; `before`: those
+    /// that did not answer when the events came.
+    pub(super) fn events(
+        &mut self,
+        events: &[KernelEvent],
+        before: &BTreeSet<Gateway>,
+        state: &mut KernelState,
+        fib: &mut Fib,
+    ) {
         let (mut lost, mut back, mut unsure) = (Vec::new(), Vec::new(), Vec::new());
         if events.contains(&KernelEvent::Overrun) {
             // Everything was read again. Who answered meanwhile is back; who fell silent is not known, and asked for.
-            let (known, silent) = (&self.known, &self.silent);
             let usable = |gateway: &&Gateway| state.link(gateway.0).is_some_and(|l| l.up && l.carrier);
-            back.extend(silent.intersection(known).filter(usable));
-            unsure.extend(known.difference(silent));
+            back.extend(before.intersection(&self.known).filter(usable));
+            unsure.extend(self.known.difference(before));
         }
         for event in events {
             let KernelEvent::Neighbor { neighbor, deleted } = event else { continue };
@@ -110,7 +113,6 @@ impl Gateways {
             tracing::info!(gateways = %names(&back, state), "gateways answer again");
         }
         fib.ask_for(&unsure);
-        self.silent = state.silent().collect();
     }
 
     /// Asks for those that do not answer, when it is time; says when to come again.

@@ -301,6 +301,7 @@ impl KernelThread {
     }
 
     fn events(&mut self, events: &[KernelEvent]) {
+        let silent = self.state.silent().collect();
         for event in events {
             if *event == KernelEvent::Overrun {
                 self.counters.overruns.inc();
@@ -313,7 +314,7 @@ impl KernelThread {
             }
         }
         if let Some(fib) = &mut self.fib {
-            self.gateways.events(events, &mut self.state, fib);
+            self.gateways.events(events, &silent, &mut self.state, fib);
         }
         let changes = self.tracker.refresh(&self.state);
         if !changes.is_empty() {

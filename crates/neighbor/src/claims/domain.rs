@@ -202,8 +202,7 @@ impl Domain {
         }
     }
 
-    /// The rules of the machine for `address`, as far as they do not depend on other routers.
-    /// The rules for an address of an owner.
+    /// The rules of the machine for an owner's `address`, as far as they do not depend on other routers.
     pub(super) fn rules(&self, address: IpAddr, mac: Mac) -> Rules {
         let timers = self.config.timers;
         Rules {

@@ -9,19 +9,22 @@ use super::os::PacketSocket;
 /// So many are closed at the same time: 4,000 are gone in a second and not in a minute.
 const TOGETHER: usize = 64;
 
+/// So many may wait for it; what is more is closed where it is given up, which holds that one back.
+const WAITING: usize = 4_096;
+
 /// A thread that closes what it is given.
 #[derive(Debug)]
 pub(super) struct Closer {
     /// `None` where no thread could be started.
-    sockets: Option<mpsc::Sender<PacketSocket>>,
+    sockets: Option<mpsc::SyncSender<PacketSocket>>,
 }
 
 impl Closer {
     pub(super) fn start() -> Closer {
-        let (sender, sockets) = mpsc::channel::<PacketSocket>();
+        let (sender, sockets) = mpsc::sync_channel::<PacketSocket>(WAITING);
         let run = move || {
             while let Ok(first) = sockets.recv() {
-                close_all([first].into_iter().chain(sockets.try_iter().take(TOGETHER * TOGETHER)).collect());
+                close_all([first].into_iter().chain(sockets.try_iter().take(WAITING)).collect());
             }
         };
         match thread::Builder::new().name("closing".into()).spawn(run) {
@@ -37,7 +40,7 @@ impl Closer {
     pub(super) fn close(&self, socket: PacketSocket) {
         if let Some(sockets) = &self.sockets {
             // A socket that cannot be handed over comes back in the error, and is closed with it.
-            drop(sockets.send(socket));
+            drop(sockets.try_send(socket));
         }
     }
 }

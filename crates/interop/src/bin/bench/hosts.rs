@@ -48,7 +48,7 @@ fn measure(lab: &Lab, arguments: &Arguments) -> Result {
     let starts = starts(&fleet, 1..=TIMED)?;
     show("first frame to UPDATE", &starts);
 
-    flood(lab, &mut fleet)?;
+    flood(&mut fleet)?;
 
     for vm in 1..=TIMED {
         fleet.ports.speak(vm)?;
@@ -146,11 +146,10 @@ fn starts(fleet: &Fleet, vms: impl Iterator<Item = u16>) -> Result<Vec<Duration>
 }
 
 /// The other VMs' events while one of them floods, beside the same without.
-fn flood(lab: &Lab, fleet: &mut Fleet) -> Result {
+fn flood(fleet: &mut Fleet) -> Result {
     const HOSTILE: u16 = 800;
     const FIRST: u16 = 500;
     const EVENTS: u16 = 100;
-    let _unused = lab;
     fleet.ports.plug((FIRST..FIRST + 2 * EVENTS).chain([HOSTILE]))?;
     std::thread::sleep(Duration::from_secs(2));
     let quiet = starts(fleet, FIRST..FIRST + EVENTS)?;

@@ -41,7 +41,7 @@ pub(super) fn run_all(arguments: &Arguments) -> Result {
 }
 
 fn below(lab: &Lab, leaf: Kind, multipath: bool, moves: usize) -> Result {
-    let fabric = Fabric::new(lab, &Plan { leaf, multipath: Some(multipath), hold: HOLD, keys: "" })?;
+    let fabric = Fabric::new(lab, &Plan { leaf, multipath: Some(multipath), hold: HOLD })?;
     let mut losses: [Vec<Loss>; STREAMS.len()] = Default::default();
     let mut unplugged = Vec::new();
     for number in (10..).take(moves) {

@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use serde_json::Value;
 use siskin_interop::lab::Ns;
 use siskin_interop::stream::{PORT, RATE};
 use siskin_interop::tool::Tool;
 use siskin_interop::wait::SOON;
 use siskin_interop::{Error, Result};
 
+use super::super::number;
 use super::look::Look;
 
 /// From the start of a flow to the event, and from the event to its end, at least.
@@ -67,8 +67,4 @@ impl Flow {
         let lost = sent.saturating_sub(arrived) as f64;
         Ok(lost / f64::from(RATE))
     }
-}
-
-fn number(event: &Value, key: &str) -> Result<u64> {
-    event[key].as_u64().ok_or_else(|| Error::new(format!("an event without `{key}`")))
 }
